@@ -1,0 +1,42 @@
+import { encodeBytesElements } from "../../shared/protocol/bytes-elements.ts";
+import { ELEMENT_BYTES } from "../../shared/protocol/datatype.ts";
+import type { Tensor, TensorSpec } from "../../shared/protocol/tensor.ts";
+
+const utf8 = new TextEncoder();
+
+/**
+ * An input that fits a model's signature, for warming it up: small values that differ from row to row, so that rows
+ * which get mixed up show.
+ *
+ * @param rows size of the first dimension where it varies
+ * @param free size of every other dimension that varies
+ * @param seed shifts the values; the same seed gives the same tensor, and row i of seed s is row 0 of seed s + i
+ */
+export function exampleInput(spec: TensorSpec, rows: number, free: number, seed: number): Tensor {
+  const shape = spec.shape.map((size, axis) => (size !== -1 ? size : axis === 0 ? rows : free));
+  const count = shape.reduce((product, size) => product * size, 1);
+  const perRow = count / (shape[0] || 1);
+  const value = (index: number) => (Math.floor(index / perRow) + seed + (index % perRow)) % 7;
+  return { name: spec.name, datatype: spec.datatype, shape, bytes: encode(spec.datatype, count, value) };
+}
+
+function encode(datatype: TensorSpec["datatype"], count: number, value: (index: number) => number): Uint8Array {
+  if (datatype === "BYTES") {
+    return encodeBytesElements(Array.from({ length: count }, (_, index) => utf8.encode(String(value(index)))));
+  }
+  const width = ELEMENT_BYTES[datatype];
+  const bytes = new Uint8Array(count * width);
+  const view = new DataView(bytes.buffer);
+  for (let index = 0; index < count; index++) {
+    const at = index * width;
+    const whole = value(index);
+    if (datatype === "FP32") view.setFloat32(at, whole / 8, true);
+    else if (datatype === "FP64") view.setFloat64(at, whole / 8, true);
+    // 0.5 and 0: the two halves and brain floats that need no conversion.
+    else if (datatype === "FP16") view.setUint16(at, whole % 2 ? 0x3800 : 0, true);
+    else if (datatype === "BF16") view.setUint16(at, whole % 2 ? 0x3f00 : 0, true);
+    // Indices into a table must exist in it; 0 and 1 nearly always do.
+    else view.setUint8(at, whole % 2);
+  }
+  return bytes;
+}

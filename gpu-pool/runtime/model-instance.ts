@@ -1,0 +1,120 @@
+/**
+ * The main thread's hold on one loaded model: it lives in a worker thread of its own and is spoken to by messages.
+ *
+ * Promises: every run is answered, with outputs or an error, also when the thread dies; a load that fails leaves
+ * nothing behind. A run cannot be cancelled: ONNX Runtime has no way to.
+ */
+import { Worker } from "node:worker_threads";
+import { WarmgateError } from "../../shared/protocol/errors.ts";
+import type { TransferableTensor } from "./ort-tensor.ts";
+import { publicReason } from "./public-reason.ts";
+import type { SessionSignature } from "./signature.ts";
+import type { FromWorker, ToWorker, WorkerSettings } from "./worker-protocol.ts";
+
+export interface RunResult {
+  readonly outputs: readonly TransferableTensor[];
+  /** Time inside ONNX Runtime, in milliseconds. */
+  readonly computeMs: number;
+}
+
+interface PendingRun {
+  readonly resolve: (result: RunResult) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class ModelInstance {
+  readonly signature: SessionSignature;
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, PendingRun>();
+  #lastRunId = 0;
+  #closing = false;
+  #exited = false;
+  /** Called once if the thread ends without having been asked to. */
+  onCrash: ((reason: string) => void) | undefined;
+
+  private constructor(worker: Worker, signature: SessionSignature) {
+    this.#worker = worker;
+    this.signature = signature;
+    worker.on("message", (message: FromWorker) => this.#receive(message));
+    // After a load the thread must not keep the process alive by itself.
+    worker.unref();
+    let reason = "the model's thread ended";
+    worker.on("error", (error) => {
+      reason = error.message;
+    });
+    worker.on("exit", () => {
+      this.#exited = true;
+      for (const run of this.#pending.values()) {
+        run.reject(new WarmgateError("internal", "the model's thread ended during the run"));
+      }
+      this.#pending.clear();
+      if (!this.#closing) this.onCrash?.(reason);
+    });
+  }
+
+  /**
+   * Starts a thread and loads the model in it.
+   *
+   * @throws WarmgateError `model_rejected` with ONNX Runtime's reason
+   */
+  static load(settings: WorkerSettings): Promise<ModelInstance> {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: settings });
+    return new Promise((resolve, reject) => {
+      const rejected = (reason: string) => reject(new WarmgateError("model_rejected", publicReason(reason)));
+      const onError = (error: Error) => rejected(error.message);
+      const onExit = () => rejected("the thread ended while the model was loading");
+      worker.once("error", onError);
+      worker.once("exit", onExit);
+      worker.once("message", (message: FromWorker) => {
+        worker.off("error", onError).off("exit", onExit);
+        if (message.kind === "loaded") resolve(new ModelInstance(worker, message.signature));
+        else rejected(message.kind === "load_failed" ? message.reason : "the thread answered out of order");
+      });
+    });
+  }
+
+  /**
+   * Runs the model once. The inputs' buffers move to the worker thread and are empty here afterwards.
+   *
+   * @throws WarmgateError `model_failed`, or `invalid_data` for strings that the runtime cannot take
+   */
+  run(inputs: TransferableTensor[], outputs: readonly string[]): Promise<RunResult> {
+    if (this.#exited || this.#closing) {
+      return Promise.reject(
+        new WarmgateError("model_not_ready", "the model is being unloaded", { retryAfterSeconds: 1 }),
+      );
+    }
+    const id = ++this.#lastRunId;
+    const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
+    this.#pending.set(id, { resolve, reject });
+    this.#post(
+      { kind: "run", id, inputs, outputs },
+      inputs.map((input) => input.buffer),
+    );
+    return promise;
+  }
+
+  /** Lets the runs that have begun finish, releases the session and ends the thread. */
+  close(): Promise<void> {
+    if (this.#exited) return Promise.resolve();
+    const exited = new Promise<void>((resolve) => this.#worker.once("exit", () => resolve()));
+    if (!this.#closing) {
+      this.#closing = true;
+      this.#worker.ref();
+      this.#post({ kind: "close" });
+    }
+    return exited;
+  }
+
+  #post(message: ToWorker, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  #receive(message: FromWorker): void {
+    if (message.kind !== "done" && message.kind !== "run_failed") return;
+    const run = this.#pending.get(message.id);
+    this.#pending.delete(message.id);
+    if (message.kind === "done") run?.resolve({ outputs: message.outputs, computeMs: message.computeMs });
+    else run?.reject(new WarmgateError(message.code, publicReason(message.reason)));
+  }
+}

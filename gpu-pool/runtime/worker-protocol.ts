@@ -1,0 +1,28 @@
+/** What the main thread and a model's worker thread say to each other. Both ends are ours: plain types, no checks. */
+import type { ErrorCode } from "../../shared/protocol/errors.ts";
+import type { TransferableTensor } from "./ort-tensor.ts";
+import type { SessionSignature } from "./signature.ts";
+
+export interface WorkerSettings {
+  readonly file: string;
+  readonly provider: "cpu" | "cuda";
+  readonly deviceId: number;
+  /** Threads that one run may use. */
+  readonly computeThreads: number;
+}
+
+export type ToWorker =
+  | {
+      readonly kind: "run";
+      readonly id: number;
+      readonly inputs: TransferableTensor[];
+      readonly outputs: readonly string[];
+    }
+  /** Release the session and leave, after what came before this message. */
+  | { readonly kind: "close" };
+
+export type FromWorker =
+  | { readonly kind: "loaded"; readonly signature: SessionSignature }
+  | { readonly kind: "load_failed"; readonly reason: string }
+  | { readonly kind: "done"; readonly id: number; readonly outputs: TransferableTensor[]; readonly computeMs: number }
+  | { readonly kind: "run_failed"; readonly id: number; readonly code: ErrorCode; readonly reason: string };

@@ -1,0 +1,109 @@
+/**
+ * One serving process for one device: wires repository, models, HTTP and operations together.
+ *
+ * It is ready only when every model on disk has been loaded and warmed, and the way a request takes through the
+ * process as well. SIGTERM (or SIGINT, or the end of its supervisor) drains it: readiness goes off, new work is
+ * refused, what was taken in is answered, exit code 0. A second signal ends it at once.
+ */
+import type { Server } from "node:http";
+import packageJson from "../package.json" with { type: "json" };
+import { tellParent } from "./process-messages.ts";
+import { loadModel } from "./repository/load-model.ts";
+import { ModelRepository } from "./repository/model-repository.ts";
+import { realClock } from "./scheduler/real-clock.ts";
+import { openAuthenticator, SignatureAuthenticator } from "./server/authenticate.ts";
+import { createOperationsServer } from "./server/operations-server.ts";
+import { PoolServer } from "./server/pool-server.ts";
+import { type PoolSettings, readSettings } from "./settings.ts";
+import { createLog } from "./telemetry/log.ts";
+import { PoolMetrics } from "./telemetry/metrics.ts";
+
+// ONNX Runtime's Linux builds report to their maker unless told not to. What is served here is nobody else's business.
+process.env.ORT_DISABLE_TELEMETRY = "1";
+
+async function serve(settings: PoolSettings): Promise<void> {
+  const log = createLog("pool", settings.logLevel);
+  if (!process.versions.node.startsWith("22.")) {
+    log.warn({ node: process.versions.node }, "FP16 models fail on this Node; the pool is made for Node 22");
+  }
+  const { provider, deviceId, computeThreads } = settings;
+  const metrics = new PoolMetrics(() => repository.served());
+  const device = { provider, deviceId, computeThreads };
+  const repository = new ModelRepository({
+    folders: settings.modelFolders,
+    load: (artefact, onCrash) => loadModel(artefact, device, realClock, metrics, log, onCrash),
+    log,
+  });
+  const authenticator = settings.signingKeys
+    ? new SignatureAuthenticator(settings.signingKeys, Date.now, (reason) => metrics.signatureRejected(reason))
+    : openAuthenticator;
+  const { maxBodyBytes } = settings;
+  const { version } = packageJson;
+  const server = new PoolServer({ repository, authenticator, metrics, clock: realClock, log, maxBodyBytes, version });
+  const operations = createOperationsServer({
+    registry: metrics.registry,
+    ready: () => repository.ready && !server.draining,
+    listModels: () => repository.index(),
+  });
+
+  let stopping = false;
+  const stop = (why: string) => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    log.info({ why }, "draining");
+    setTimeout(() => {
+      log.error({ drainMs: settings.drainMs }, "not drained in time");
+      process.exit(1);
+    }, settings.drainMs).unref();
+    void server
+      .drain()
+      .then(() => repository.close())
+      .then(() => {
+        operations.close();
+        operations.closeAllConnections();
+        if (process.connected) process.disconnect();
+        log.info("stopped");
+        // Nothing is left to run; a stray handle must not hold up a deploy.
+        process.exit(0);
+      });
+  };
+  process.on("SIGTERM", () => stop("SIGTERM"));
+  process.on("SIGINT", () => {
+    // Ctrl-C reaches every process of a terminal; below a supervisor the signal to follow is the supervisor's.
+    if (!process.connected) stop("SIGINT");
+  });
+  process.on("disconnect", () => stop("the supervisor has gone"));
+
+  // Ports first: a taken one must be known before minutes are spent on loading.
+  await server.listen(settings.port, settings.host);
+  await listenOperations(operations, settings);
+  await repository.loadAll();
+  log.info({ port: server.port, models: repository.index().length }, "ready");
+  const address = operations.address();
+  tellParent({ kind: "ready", port: server.port, opsPort: typeof address === "object" && address ? address.port : 0 });
+}
+
+function listenOperations(operations: Server, { opsPort, opsHost }: PoolSettings): Promise<void> {
+  return new Promise((resolve, reject) => {
+    operations.once("error", reject);
+    operations.listen(opsPort, opsHost, () => resolve());
+  });
+}
+
+/** Exit code for what restarting cannot cure: wrong options, a taken port, a folder that is not there. */
+const EXIT_MISCONFIGURED = 78;
+
+try {
+  await serve(readSettings(process.argv.slice(2), process.env));
+} catch (error) {
+  process.stderr.write(`${describe(error)}\n`);
+  process.exit(EXIT_MISCONFIGURED);
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ("code" in error && error.code === "EADDRINUSE" && "port" in error) {
+    return `port ${String(error.port)} is taken by another program`;
+  }
+  return error.message;
+}

@@ -1,0 +1,97 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { WarmgateError } from "../../shared/protocol/errors.ts";
+import { INFERENCE_HEADER_LENGTH, TIMEOUT_MS } from "../../shared/protocol/headers.ts";
+import { decodeInferenceRequest, decodeRawRequest } from "../../shared/protocol/request.ts";
+import { encodeInferenceResponse } from "../../shared/protocol/response.ts";
+import type { InferenceRequest } from "../../shared/protocol/tensor.ts";
+import type { ServedModel } from "../runtime/served-model.ts";
+import type { Clock } from "../scheduler/executor.ts";
+import { outcomeOf } from "../telemetry/metrics.ts";
+import type { Reply } from "./reply.ts";
+import { timeBudget } from "./time-budget.ts";
+
+/** Parameters that promise a behaviour which is not there; taking them silently would be a lie. */
+const UNSERVED_PARAMETERS = ["sequence_id", "sequence_start", "sequence_end"];
+
+/**
+ * Answers one inference request: decode, check, queue, encode.
+ *
+ * @param body the request's body, uncompressed
+ * @throws WarmgateError every refusal of the protocol, the model and the queue
+ */
+export async function infer(
+  model: ServedModel,
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: Uint8Array,
+  clock: Clock,
+): Promise<Reply> {
+  const startedAt = clock.now();
+  try {
+    const asked = decode(model, request, body);
+    const decodedAt = clock.now();
+    const budget = timeBudget(singleHeader(request, TIMEOUT_MS), asked.parameters);
+    const ticket = model.submit(asked, startedAt + budget);
+    // A caller that goes away takes its rows out of the queue.
+    response.once("close", ticket.cancel);
+    const { result, queuedMs, batchRows } = await ticket.result;
+    response.off("close", ticket.cancel);
+    const answeredAt = clock.now();
+    const { name, version } = model.identity;
+    const encoded = encodeInferenceResponse(
+      {
+        modelName: name,
+        modelVersion: version,
+        outputs: result.outputs,
+        ...(asked.id === undefined ? {} : { id: asked.id }),
+      },
+      asked,
+    );
+    const finishedAt = clock.now();
+    const totalMs = finishedAt - startedAt;
+    model.statistics.answered(totalMs, queuedMs, result.computeMs, Date.now());
+    model.metrics.answered("ok", totalMs);
+    model.metrics.waited(queuedMs);
+    const binary = encoded.headerLength !== undefined;
+    return {
+      status: 200,
+      body: encoded.body,
+      headerLength: encoded.headerLength,
+      ...(binary ? { contentType: "application/octet-stream" } : {}),
+      serverTiming:
+        `decode;dur=${round(decodedAt - startedAt)}, queue;dur=${round(queuedMs)}, ` +
+        `compute;dur=${round(result.computeMs)}, encode;dur=${round(finishedAt - answeredAt)}, batch;desc=${batchRows}`,
+    };
+  } catch (error) {
+    const totalMs = clock.now() - startedAt;
+    model.statistics.refused(totalMs);
+    const status = error instanceof WarmgateError ? error.status : 500;
+    model.metrics.answered(response.destroyed ? "cancelled" : outcomeOf(status), totalMs);
+    throw error;
+  }
+}
+
+function decode(model: ServedModel, request: IncomingMessage, body: Uint8Array): InferenceRequest {
+  const headerLength = singleHeader(request, INFERENCE_HEADER_LENGTH) ?? null;
+  const asked =
+    headerLength === "0" ? decodeRawRequest(body, model.signature.inputs) : decodeInferenceRequest(body, headerLength);
+  for (const name of UNSERVED_PARAMETERS) {
+    if (asked.parameters[name] !== undefined) {
+      throw new WarmgateError(
+        "not_implemented",
+        `the parameter ${name} is not served: there are no sequence models here`,
+      );
+    }
+  }
+  return asked;
+}
+
+function singleHeader(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** Milliseconds with microseconds behind the point. */
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

@@ -1,0 +1,218 @@
+/**
+ * The pool's HTTP side: the Open Inference Protocol v2 with the extensions that `GET /v2` names.
+ *
+ * Every request goes the same way: route -> read the body up to its cap -> verify the signature over the raw bytes ->
+ * answer. Promises: exactly one answer a request, in the one error shape when it is a refusal; nothing is parsed
+ * before it is verified; a body is never held beyond the cap; while draining, what was taken in is answered and new
+ * work is refused.
+ */
+import { randomUUID } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Logger } from "pino";
+import { asWarmgateError, WarmgateError } from "../../shared/protocol/errors.ts";
+import { REQUEST_ID } from "../../shared/protocol/headers.ts";
+import type { ModelRepository } from "../repository/model-repository.ts";
+import type { Clock } from "../scheduler/executor.ts";
+import { outcomeOf, type PoolMetrics } from "../telemetry/metrics.ts";
+import type { Authenticator } from "./authenticate.ts";
+import { compressReply } from "./compression.ts";
+import { infer } from "./inference.ts";
+import { modelConfig, modelMetadata, modelStatistics } from "./model-description.ts";
+import { errorReply, jsonReply, type Reply, send } from "./reply.ts";
+import { loadFromRepository, repositoryIndex, unloadFromRepository } from "./repository-control.ts";
+import { checkDeclaredLength, decompress, readBody } from "./request-body.ts";
+import { MethodNotAllowed, matchRoute, type Route } from "./routing.ts";
+
+export interface PoolServerOptions {
+  readonly repository: ModelRepository;
+  readonly authenticator: Authenticator;
+  readonly metrics: PoolMetrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Largest body in bytes, before and after decompression. */
+  readonly maxBodyBytes: number;
+  readonly version: string;
+}
+
+/** What `GET /v2` advertises: only what is served. */
+const EXTENSIONS = ["binary_tensor_data", "model_repository", "model_configuration", "statistics"];
+
+const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
+
+export class PoolServer {
+  readonly #options: PoolServerOptions;
+  readonly #server: Server;
+  #draining = false;
+  #inFlight = 0;
+  #whenIdle: (() => void) | undefined;
+
+  constructor(options: PoolServerOptions) {
+    this.#options = options;
+    this.#server = createServer({
+      // Longer than any proxy in front keeps a connection: the side that sends requests must be the one that closes.
+      keepAliveTimeout: 960_000,
+      headersTimeout: 10_000,
+      requestTimeout: 30_000,
+      connectionsCheckingInterval: 5_000,
+      maxHeaderSize: 32 * 1024,
+      noDelay: true,
+    });
+    this.#server.on("request", (request, response) => void this.#serve(request, response));
+    this.#server.on("checkContinue", (request, response) => void this.#serve(request, response, true));
+    this.#server.on("clientError", refuseMalformed);
+    this.#server.maxConnections = 10_000;
+  }
+
+  /** @throws Error with code EADDRINUSE when the port is taken */
+  listen(port: number, host: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(port, host, () => resolve());
+    });
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address ? address.port : 0;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Refuses new work, answers what is in flight, then closes. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    this.#server.close();
+    this.#server.closeIdleConnections();
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
+    this.#server.closeAllConnections();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse, awaitsContinue = false): Promise<void> {
+    const { metrics, log } = this.#options;
+    const requestId = requestIdOf(request);
+    metrics.received();
+    this.#inFlight++;
+    let status = 500;
+    response.once("close", () => {
+      metrics.answered(response.writableFinished ? outcomeOf(status) : "cancelled");
+      this.#inFlight--;
+      if (this.#draining && this.#inFlight === 0) this.#whenIdle?.();
+    });
+    try {
+      const reply = await this.#answer(request, response, awaitsContinue);
+      status = reply.status;
+      send(response, reply, requestId);
+    } catch (thrown) {
+      const error = asWarmgateError(thrown);
+      status = error.status;
+      if (status >= 500 && status !== 503) {
+        log.warn(
+          { request_id: requestId, code: error.code, reason: error.message, err: error.cause },
+          "request failed",
+        );
+      }
+      const reply = errorReply(error, requestId);
+      send(
+        response,
+        thrown instanceof MethodNotAllowed ? { ...reply, headers: { allow: thrown.allowed } } : reply,
+        requestId,
+      );
+      if (!request.complete) refuseRest(request, response);
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): Promise<Reply> {
+    const { authenticator, maxBodyBytes } = this.#options;
+    const route = matchRoute(request.method ?? "", request.url ?? "");
+    if (awaitsContinue) {
+      checkDeclaredLength(request, maxBodyBytes);
+      response.writeContinue();
+    }
+    const raw = await readBody(request, maxBodyBytes);
+    authenticator.authenticate(request, raw);
+    if (this.#draining && route.to !== "server_live") response.shouldKeepAlive = false;
+    const encoding = request.headers["content-encoding"];
+    const body = encoding ? await decompress(raw, encoding, maxBodyBytes) : raw;
+    const reply = await this.#route(route, request, response, body);
+    const accepted = request.headers["accept-encoding"];
+    return accepted ? compressReply(reply, accepted) : reply;
+  }
+
+  #route(route: Route, request: IncomingMessage, response: ServerResponse, body: Uint8Array): Reply | Promise<Reply> {
+    const { repository, clock, version } = this.#options;
+    switch (route.to) {
+      case "infer": {
+        if (this.#draining) throw new WarmgateError("draining", "this process is stopping", { retryAfterSeconds: 1 });
+        const model = repository.find(route.model, route.version);
+        return infer(model, request, response, body, clock);
+      }
+      case "server_live":
+        return jsonReply({ live: true });
+      case "server_ready":
+        if (!repository.ready || this.#draining) throw notReady();
+        return jsonReply({ ready: true });
+      case "server_metadata":
+        return jsonReply({ name: "warmgate", version, extensions: EXTENSIONS });
+      case "model_ready":
+        return jsonReply({ name: repository.find(route.model, route.version).identity.name, ready: true });
+      case "model_metadata":
+        return jsonReply(
+          modelMetadata(repository.find(route.model, route.version), repository.readyVersions(route.model)),
+        );
+      case "model_config":
+        return jsonReply(modelConfig(repository.find(route.model, route.version)));
+      case "model_statistics": {
+        const versions = route.version === undefined ? repository.readyVersions(route.model) : [route.version];
+        if (versions.length === 0) repository.find(route.model);
+        const models = versions.map((name) => repository.find(route.model, name));
+        return jsonReply({ model_stats: models.map(modelStatistics) });
+      }
+      case "all_statistics":
+        return jsonReply({ model_stats: repository.served().map(modelStatistics) });
+      case "repository_index":
+        return repositoryIndex(repository, body);
+      case "repository_load":
+        return loadFromRepository(repository, route.model, body);
+      case "repository_unload":
+        return unloadFromRepository(repository, route.model, body);
+    }
+  }
+}
+
+function notReady(): WarmgateError {
+  return new WarmgateError("model_not_ready", "models are still loading", { retryAfterSeconds: 1 });
+}
+
+function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers[REQUEST_ID];
+  return typeof given === "string" && REQUEST_ID_PATTERN.test(given) ? given : randomUUID();
+}
+
+/** A refused request's body is not read on: the answer goes out, then the connection ends. */
+function refuseRest(request: IncomingMessage, response: ServerResponse): void {
+  request.pause();
+  response.once("finish", () => request.socket.destroySoon());
+}
+
+/** What never became a request: bad framing, headers that are too large or too slow. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const refusal =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? new WarmgateError("headers_too_large", "the request's headers are too large")
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? new WarmgateError("request_timeout", "the request did not arrive in time")
+        : new WarmgateError("invalid_request", "the request is not valid HTTP/1.1");
+  const requestId = randomUUID();
+  const body = JSON.stringify(refusal.body(requestId));
+  socket.end(
+    `HTTP/1.1 ${refusal.status} ${refusal.code}\r\ncontent-type: application/json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\n${REQUEST_ID}: ${requestId}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,108 @@
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { z } from "zod";
+import { parseSigningKeys, type SigningKey } from "../shared/protocol/signing.ts";
+
+const port = z.coerce.number().int().min(0).max(65_535);
+
+const settingsSchema = z
+  .object({
+    host: z.string().default("127.0.0.1"),
+    port: port.default(8000),
+    "ops-host": z.string().default("127.0.0.1"),
+    "ops-port": port.default(8002),
+    models: z.array(z.string().min(1)).min(1, "name at least one folder with --models"),
+    "pool-auth": z.enum(["signed", "open"]).default("signed"),
+    provider: z.enum(["cpu", "cuda"]).default("cpu"),
+    device: z.coerce.number().int().min(0).max(63).default(0),
+    "compute-threads": z.coerce.number().int().min(1).max(256).optional(),
+    "max-body-bytes": z.coerce
+      .number()
+      .int()
+      .min(1024)
+      .max(1024 ** 3)
+      .default(64 * 1024 ** 2),
+    "drain-ms": z.coerce.number().int().min(0).max(600_000).default(15_000),
+    "log-level": z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+  })
+  .refine((given) => given["pool-auth"] === "signed" || isLoopback(given.host), {
+    message: "--pool-auth open is for tools on this machine: it is refused on anything but a loopback address",
+  });
+
+/** What one serving process is told; from the command line, but for the keys, which only the environment may hold. */
+export interface PoolSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly opsHost: string;
+  readonly opsPort: number;
+  readonly modelFolders: readonly string[];
+  /** Undefined: requests need no signature. */
+  readonly signingKeys: readonly SigningKey[] | undefined;
+  readonly provider: "cpu" | "cuda";
+  readonly deviceId: number;
+  /** Threads that one run may use. */
+  readonly computeThreads: number;
+  readonly maxBodyBytes: number;
+  /** How long a stopping process may take to answer what it has taken in, in milliseconds. */
+  readonly drainMs: number;
+  readonly logLevel: string;
+}
+
+/** @throws Error whose message says which option is wrong; never shows a key */
+export function readSettings(args: readonly string[], environment: NodeJS.ProcessEnv): PoolSettings {
+  const option = { type: "string" } as const;
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      host: option,
+      port: option,
+      "ops-host": option,
+      "ops-port": option,
+      models: { type: "string", multiple: true },
+      "pool-auth": option,
+      provider: option,
+      device: option,
+      "compute-threads": option,
+      "max-body-bytes": option,
+      "drain-ms": option,
+      "log-level": option,
+    },
+  });
+  const parsed = settingsSchema.safeParse(values);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map(({ path, message }) =>
+      path.length > 0 ? `--${path.join(".")}: ${message}` : message,
+    );
+    throw new Error(faults.join("\n"));
+  }
+  const given = parsed.data;
+  return {
+    host: given.host,
+    port: given.port,
+    opsHost: given["ops-host"],
+    opsPort: given["ops-port"],
+    modelFolders: given.models.map((folder) => resolve(folder)),
+    signingKeys: given["pool-auth"] === "open" ? undefined : readKeys(environment.POOL_SIGNING_KEYS),
+    provider: given.provider,
+    deviceId: given.device,
+    computeThreads: given["compute-threads"] ?? Math.max(1, Math.floor(availableParallelism() / 2)),
+    maxBodyBytes: given["max-body-bytes"],
+    drainMs: given["drain-ms"],
+    logLevel: given["log-level"],
+  };
+}
+
+function readKeys(text: string | undefined): readonly SigningKey[] {
+  if (!text)
+    throw new Error("the environment variable POOL_SIGNING_KEYS is not set; it is written id:base64url-secret");
+  try {
+    return parseSigningKeys(text);
+  } catch (error) {
+    throw new Error(`POOL_SIGNING_KEYS: ${error instanceof RangeError ? error.message : "it cannot be read"}`);
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}

@@ -1,0 +1,11 @@
+export type Outcome = "ok" | "rejected" | "failed" | "cancelled";
+
+/** Where one model version's figures go. */
+export interface ModelMetrics {
+  /** A request has been answered, `totalMs` after it was read. */
+  answered(outcome: Outcome, totalMs: number): void;
+  /** A request waited this long for its batch to start. */
+  waited(queuedMs: number): void;
+  /** A batch has been run. */
+  ran(rows: number, computeMs: number): void;
+}
