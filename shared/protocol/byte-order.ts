@@ -8,5 +8,5 @@ if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1) {
 
 /** The same bytes at an offset where a typed array of `elementBytes` wide elements may begin; copied only if need be. */
 export function aligned(bytes: Uint8Array, elementBytes: number): Uint8Array {
-  return bytes.byteOffset % elementBytes === 0 ? bytes : bytes.slice();
+  return bytes.byteOffset % elementBytes === 0 ? bytes : new Uint8Array(bytes);
 }

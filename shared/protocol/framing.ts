@@ -7,7 +7,7 @@ export interface EncodedMessage {
   readonly headerLength: number | undefined;
 }
 
-/** The two parts of a received body, as views of it. */
+/** The two parts of a received body, as views of it; never as Node's Buffer, whose `slice` does not copy. */
 export interface Frame {
   readonly json: Uint8Array;
   readonly binary: Uint8Array;
@@ -23,7 +23,7 @@ const UTF8 = new TextEncoder();
  * @throws WarmgateError `invalid_header_length`
  */
 export function splitBody(body: Uint8Array, headerLength: string | null): Frame {
-  if (headerLength === null) return { json: body, binary: body.subarray(body.length) };
+  if (headerLength === null) return { json: body, binary: new Uint8Array(0) };
   if (!WHOLE_NUMBER.test(headerLength)) {
     throw new WarmgateError("invalid_header_length", "Inference-Header-Content-Length is not a whole number");
   }
@@ -40,7 +40,10 @@ export function splitBody(body: Uint8Array, headerLength: string | null): Frame 
       `Inference-Header-Content-Length is ${headerLength}, but the body has only ${body.length} bytes`,
     );
   }
-  return { json: body.subarray(0, length), binary: body.subarray(length) };
+  return {
+    json: body.subarray(0, length),
+    binary: new Uint8Array(body.buffer, body.byteOffset + length, body.length - length),
+  };
 }
 
 /** Puts JSON and blobs together. Without a single byte of binary data no header is sent, as Triton does it. */

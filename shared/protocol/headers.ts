@@ -14,7 +14,7 @@ export const TENANT = "x-warmgate-tenant";
 export const SIGNING_KEY_ID = "x-warmgate-key-id";
 /** When the request was signed, in milliseconds since 1970. */
 export const SIGNED_AT = "x-warmgate-signed-at";
-/** 128 random bits in base64url; a retry has a new one. */
+/** At least 120 random bits, 22 to 64 characters; a retry has a new one. */
 export const NONCE = "x-warmgate-nonce";
 export const SIGNATURE = "x-warmgate-signature";
 /** SHA-256 of the body as sent, RFC 9530: `sha-256=:<base64>:`. */

@@ -4,12 +4,12 @@ const MINUS = 0x2d;
 const ZERO = 0x30;
 const NINE = 0x39;
 
-/** 2^53 has 16 digits; the 64-bit ranges end at 20 characters, so what is longer is out of range as it is. */
+/** 2^53 has 16 digits and 2^64 has 20: what is shorter is exact already, what is longer is out of any range. */
 const LONG_INTEGER = /^-?[0-9]{16,20}$/;
 const SHORTEST = 16;
 
 /**
- * Puts quotes around every integer of 16 to 20 characters that stands in valid JSON as a number in plain digits.
+ * Puts quotes around every number of valid JSON that is written in plain digits, 16 to 20 of them.
  *
  * `JSON.parse` with a reviver that reads the source text would do the same in less code, but calls the reviver for every
  * value of the document: 45 times the plain parse for a body of small integers, so one long integer in a large body

@@ -62,5 +62,6 @@ function rawElements(body: Uint8Array, spec: TensorSpec, width: number): Tensor 
     );
   }
   checkElements(body, spec.datatype, count, what);
-  return { name: spec.name, datatype: spec.datatype, shape, bytes: body };
+  const bytes = new Uint8Array(body.buffer, body.byteOffset, body.length);
+  return { name: spec.name, datatype: spec.datatype, shape, bytes };
 }

@@ -6,8 +6,8 @@
  *     const { body, headerLength } = encodeInferenceRequest(request); // what the edge sends to the pool
  *
  * What decodes is whole: every tensor holds exactly the elements of its shape, and every byte of the body has been
- * accounted for. What does not is a WarmgateError that names the field. Time and memory are linear in the
- * length of the body, whatever its shapes and lengths claim.
+ * accounted for. What does not is a WarmgateError that names the field. Time and memory are linear in the length of the
+ * body, whatever its shapes and lengths claim. Of JSON keys given twice the last counts, as in JSON.parse.
  *
  * Specification: https://github.com/kserve/open-inference-protocol (inference_rest.md) and Triton's
  * extension_binary_data.md.

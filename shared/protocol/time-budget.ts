@@ -1,5 +1,5 @@
-import { WarmgateError } from "../../shared/protocol/errors.ts";
-import type { Parameters } from "../../shared/protocol/tensor.ts";
+import { WarmgateError } from "./errors.ts";
+import type { Parameters } from "./tensor.ts";
 
 export const DEFAULT_TIMEOUT_MS = 10_000;
 const LARGEST_TIMEOUT_MS = 60_000;
