@@ -4,11 +4,12 @@ import { INFERENCE_HEADER_LENGTH, TIMEOUT_MS } from "../../shared/protocol/heade
 import { decodeInferenceRequest, decodeRawRequest } from "../../shared/protocol/request.ts";
 import { encodeInferenceResponse } from "../../shared/protocol/response.ts";
 import type { InferenceRequest } from "../../shared/protocol/tensor.ts";
+import { timeBudget } from "../../shared/protocol/time-budget.ts";
 import type { ServedModel } from "../runtime/served-model.ts";
 import type { Clock } from "../scheduler/executor.ts";
 import { outcomeOf } from "../telemetry/metrics.ts";
+import { compressReply } from "./compression.ts";
 import type { Reply } from "./reply.ts";
-import { timeBudget } from "./time-budget.ts";
 
 /** Parameters that promise a behaviour which is not there; taking them silently would be a lie. */
 const UNSERVED_PARAMETERS = ["sequence_id", "sequence_start", "sequence_end"];
@@ -53,7 +54,7 @@ export async function infer(
     model.metrics.answered("ok", totalMs);
     model.metrics.waited(queuedMs);
     const binary = encoded.headerLength !== undefined;
-    return {
+    const reply: Reply = {
       status: 200,
       body: encoded.body,
       headerLength: encoded.headerLength,
@@ -62,6 +63,9 @@ export async function infer(
         `decode;dur=${round(decodedAt - startedAt)}, queue;dur=${round(queuedMs)}, ` +
         `compute;dur=${round(result.computeMs)}, encode;dur=${round(finishedAt - answeredAt)}, batch;desc=${batchRows}`,
     };
+    // Other replies stay plain: clients undo compression of inference results only.
+    const accepted = request.headers["accept-encoding"];
+    return accepted ? await compressReply(reply, accepted) : reply;
   } catch (error) {
     const totalMs = clock.now() - startedAt;
     model.statistics.refused(totalMs);

@@ -16,7 +16,6 @@ import type { ModelRepository } from "../repository/model-repository.ts";
 import type { Clock } from "../scheduler/executor.ts";
 import { outcomeOf, type PoolMetrics } from "../telemetry/metrics.ts";
 import type { Authenticator } from "./authenticate.ts";
-import { compressReply } from "./compression.ts";
 import { infer } from "./inference.ts";
 import { modelConfig, modelMetadata, modelStatistics } from "./model-description.ts";
 import { errorReply, jsonReply, type Reply, send } from "./reply.ts";
@@ -108,7 +107,7 @@ export class PoolServer {
     } catch (thrown) {
       const error = asWarmgateError(thrown);
       status = error.status;
-      if (status >= 500 && status !== 503) {
+      if (status >= 500 && status !== 503 && !response.destroyed) {
         log.warn(
           { request_id: requestId, code: error.code, reason: error.message, err: error.cause },
           "request failed",
@@ -136,9 +135,7 @@ export class PoolServer {
     if (this.#draining && route.to !== "server_live") response.shouldKeepAlive = false;
     const encoding = request.headers["content-encoding"];
     const body = encoding ? await decompress(raw, encoding, maxBodyBytes) : raw;
-    const reply = await this.#route(route, request, response, body);
-    const accepted = request.headers["accept-encoding"];
-    return accepted ? compressReply(reply, accepted) : reply;
+    return this.#route(route, request, response, body);
   }
 
   #route(route: Route, request: IncomingMessage, response: ServerResponse, body: Uint8Array): Reply | Promise<Reply> {

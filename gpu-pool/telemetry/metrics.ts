@@ -3,7 +3,7 @@
  * received = ok + rejected + failed + cancelled, and the in-flight gauge is what is left. No label names a tenant.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { ModelMetrics, Outcome } from "./model-metrics.ts";
+import { type ModelMetrics, OUTCOMES, type Outcome } from "./model-metrics.ts";
 
 const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -15,9 +15,9 @@ export interface ObservedModel {
 
 export class PoolMetrics {
   readonly registry = new Registry();
-  readonly #received: Counter;
-  readonly #answered: Counter<"outcome">;
-  readonly #inFlight: Gauge;
+  /** Plain numbers on the hot path; the registry reads them at each scrape. */
+  #received = 0;
+  readonly #answered: Record<Outcome, number> = { ok: 0, rejected: 0, failed: 0, cancelled: 0 };
   readonly #signatures: Counter<"reason">;
   readonly #byModel: Counter<"model" | "version" | "outcome">;
   readonly #duration: Histogram<"model" | "version">;
@@ -30,21 +30,34 @@ export class PoolMetrics {
     const registers = [this.registry];
     const model = { labelNames: ["model", "version"] as const, registers };
     collectDefaultMetrics({ register: this.registry });
-    this.#received = new Counter({
+    const received = () => this.#received;
+    const answered = this.#answered;
+    new Counter({
       name: "warmgate_pool_requests_received_total",
       help: "Requests received.",
       registers,
+      collect() {
+        this.reset();
+        this.inc(received());
+      },
     });
-    this.#answered = new Counter({
+    new Counter({
       name: "warmgate_pool_requests_total",
       help: "Requests answered, by outcome: ok, rejected (4xx, 503, 504), failed (other 5xx) or cancelled (caller gone).",
       labelNames: ["outcome"],
       registers,
+      collect() {
+        this.reset();
+        for (const outcome of OUTCOMES) this.inc({ outcome }, answered[outcome]);
+      },
     });
-    this.#inFlight = new Gauge({
+    new Gauge({
       name: "warmgate_pool_requests_in_flight",
       help: "Requests not yet answered.",
       registers,
+      collect() {
+        this.set(OUTCOMES.reduce((left, outcome) => left - answered[outcome], received()));
+      },
     });
     this.#signatures = new Counter({
       name: "warmgate_pool_signatures_rejected_total",
@@ -108,13 +121,11 @@ export class PoolMetrics {
   }
 
   received(): void {
-    this.#received.inc();
-    this.#inFlight.inc();
+    this.#received++;
   }
 
   answered(outcome: Outcome): void {
-    this.#answered.inc({ outcome });
-    this.#inFlight.dec();
+    this.#answered[outcome]++;
   }
 
   signatureRejected(reason: string): void {

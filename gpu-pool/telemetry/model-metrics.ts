@@ -1,4 +1,5 @@
-export type Outcome = "ok" | "rejected" | "failed" | "cancelled";
+export const OUTCOMES = ["ok", "rejected", "failed", "cancelled"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
 
 /** Where one model version's figures go. */
 export interface ModelMetrics {

@@ -21,6 +21,9 @@ export interface ApiKey {
   readonly secret: string;
 }
 
+/** Both platforms have it; only one of them names its type globally. */
+export type HmacKey = Parameters<typeof crypto.subtle.sign>[1];
+
 /** What is kept of a key. */
 export const apiKeyRecordSchema = z.strictObject({
   kid: z.string().length(KID_LENGTH),
@@ -59,12 +62,12 @@ export function createApiKey(environment: string, random: (bytes: Uint8Array<Arr
 }
 
 /** HMAC-SHA256(pepper, secret), 32 bytes. */
-export async function secretDigest(pepper: CryptoKey, secret: string): Promise<Uint8Array> {
+export async function secretDigest(pepper: HmacKey, secret: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.sign("HMAC", pepper, new TextEncoder().encode(secret)));
 }
 
 /** @param pepper at least 32 bytes in base64url */
-export async function importPepper(pepper: string): Promise<CryptoKey> {
+export async function importPepper(pepper: string): Promise<HmacKey> {
   const bytes = Uint8Array.from(atob(pepper.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
   if (bytes.length < 32) throw new RangeError("the pepper is shorter than 32 bytes");
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);

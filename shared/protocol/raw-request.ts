@@ -27,7 +27,7 @@ export function decodeRawRequest(body: Uint8Array, inputs: readonly TensorSpec[]
 }
 
 function rawBytes(body: Uint8Array, spec: TensorSpec): Tensor {
-  if (!spec.shape.every((dimension) => dimension === 1 || dimension === -1)) {
+  if (!spec.shape.every((dimension, axis) => dimension === 1 || (axis === 0 && dimension === -1))) {
     throw new WarmgateError(
       "input_mismatch",
       `a raw binary request carries one BYTES element, but input ${quoted(spec.name)} has shape ${shapeText(spec.shape)}`,

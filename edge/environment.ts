@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { importPepper } from "../shared/protocol/api-key.ts";
+import { parseSigningKeys } from "../shared/protocol/signing.ts";
+import type { ControlPlane } from "./objects/control-plane.ts";
+
+/** What wrangler.toml and the deployment's secrets bind. */
+export interface Bindings {
+  readonly CONTROL_PLANE: DurableObjectNamespace<ControlPlane>;
+  readonly ENVIRONMENT: string;
+  readonly POOL_URL: string;
+  /** Secret: `id:base64url[,id:base64url]`; the first signs. */
+  readonly POOL_SIGNING_KEYS: string;
+  /** Secret: at least 32 bytes in base64url. */
+  readonly API_KEY_PEPPER: string;
+  readonly MAX_BODY_BYTES?: string;
+}
+
+/** The bindings, checked and ready to use. */
+export interface EdgeSettings {
+  readonly environment: string;
+  /** Without a slash at its end. */
+  readonly poolUrl: string;
+  readonly signingKeyId: string;
+  readonly signingKey: CryptoKey;
+  readonly pepper: CryptoKey;
+  /** Largest request body in bytes, before and after decompression. */
+  readonly maxBodyBytes: number;
+}
+
+const bindingsSchema = z.object({
+  ENVIRONMENT: z.string().regex(/^[a-z]{2,8}$/),
+  POOL_URL: z.url({ protocol: /^https?$/ }),
+  POOL_SIGNING_KEYS: z.string().min(1),
+  API_KEY_PEPPER: z.string().min(43),
+  MAX_BODY_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1024)
+    .default(16 * 1024 * 1024),
+});
+
+/** The last settings made; values, so any request may use what another one made. */
+let memo: { readonly bindings: Bindings; readonly settings: EdgeSettings } | undefined;
+
+/**
+ * Checks the bindings, once for each isolate.
+ *
+ * @throws Error naming the binding that is missing or wrong, never its value
+ */
+export async function readSettings(bindings: Bindings): Promise<EdgeSettings> {
+  if (memo?.bindings === bindings) return memo.settings;
+  const parsed = bindingsSchema.safeParse(bindings);
+  if (!parsed.success) {
+    const names = parsed.error.issues.map((issue) => issue.path.join("."));
+    throw new Error(`missing or invalid bindings: ${[...new Set(names)].join(", ")}`);
+  }
+  const given = parsed.data;
+  const [first] = parseSigningKeys(given.POOL_SIGNING_KEYS);
+  const settings: EdgeSettings = {
+    environment: given.ENVIRONMENT,
+    poolUrl: given.POOL_URL.replace(/\/+$/, ""),
+    signingKeyId: first.id,
+    signingKey: await crypto.subtle.importKey(
+      "raw",
+      Uint8Array.from(first.secret),
+      { name: "HMAC", hash: "SHA-256" },
+      false,
+      ["sign"],
+    ),
+    pepper: await importPepper(given.API_KEY_PEPPER),
+    maxBodyBytes: given.MAX_BODY_BYTES,
+  };
+  memo = { bindings, settings };
+  return settings;
+}

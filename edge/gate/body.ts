@@ -1,0 +1,52 @@
+/** Reading bodies under a cap, from callers and from the pool alike. */
+import type { CompressionName } from "../../shared/protocol/accept-encoding.ts";
+import type { WarmgateError } from "../../shared/protocol/errors.ts";
+
+/**
+ * Reads a body whole; a stream that goes over the limit is cut off there.
+ *
+ * @param declaredLength value of Content-Length, if any
+ * @throws WarmgateError from `tooLarge`
+ */
+export async function readCapped(
+  body: ReadableStream<Uint8Array> | null,
+  declaredLength: string | null,
+  limit: number,
+  encoding: CompressionName | undefined,
+  tooLarge: () => WarmgateError,
+): Promise<Uint8Array> {
+  if (body === null) return new Uint8Array(0);
+  if (declaredLength !== null && Number(declaredLength) > limit) {
+    await body.cancel();
+    throw tooLarge();
+  }
+  if (encoding === undefined && declaredLength !== null) {
+    return new Uint8Array(await new Response(body).arrayBuffer());
+  }
+  const plain = encoding === undefined ? body : body.pipeThrough(decompressor(encoding));
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = plain.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    length += value.byteLength;
+    if (length > limit) {
+      await reader.cancel();
+      throw tooLarge();
+    }
+    chunks.push(value);
+  }
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return whole;
+}
+
+/** Content-Encoding `deflate` is the zlib format (RFC 9110, 8.4.1.2), which the platform calls `deflate` too. */
+function decompressor(encoding: CompressionName): ReadableWritablePair<Uint8Array, Uint8Array> {
+  return new DecompressionStream(encoding) as ReadableWritablePair<Uint8Array, Uint8Array>;
+}

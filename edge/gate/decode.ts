@@ -1,0 +1,64 @@
+/**
+ * Reads what the caller sent: under the cap, of a type and encoding that is accepted, as typed tensors. Parsing JSON
+ * is elastic work and is done here; the pool is sent binary tensors.
+ */
+import type { CompressionName } from "../../shared/protocol/accept-encoding.ts";
+import { WarmgateError } from "../../shared/protocol/errors.ts";
+import { INFERENCE_HEADER_LENGTH } from "../../shared/protocol/headers.ts";
+import { decodeInferenceRequest } from "../../shared/protocol/request.ts";
+import type { InferenceRequest } from "../../shared/protocol/tensor.ts";
+import { readCapped } from "./body.ts";
+
+export type Decoded =
+  | { readonly kind: "tensors"; readonly request: InferenceRequest }
+  /** A raw binary request: what its bytes mean only the model's signature tells, so the pool reads them. */
+  | { readonly kind: "raw"; readonly body: Uint8Array };
+
+/** @throws WarmgateError `body_too_large`, `unsupported_media_type`, `unsupported_encoding`, and every fault of the body */
+export async function decode(
+  request: Request,
+  maxBodyBytes: number,
+): Promise<{ readonly decoded: Decoded; readonly bytes: number }> {
+  checkMediaType(request.headers.get("content-type"));
+  const encoding = bodyEncoding(request.headers.get("content-encoding"));
+  const declared = request.headers.get("content-length");
+  let body: Uint8Array;
+  try {
+    body = await readCapped(
+      request.body,
+      declared,
+      maxBodyBytes,
+      encoding,
+      () => new WarmgateError("body_too_large", `the body is larger than ${maxBodyBytes} bytes`),
+    );
+  } catch (error) {
+    if (error instanceof WarmgateError) throw error;
+    const reason = encoding ? `the body is not valid ${encoding} data` : "the body was cut off";
+    throw new WarmgateError(encoding ? "invalid_data" : "invalid_request", reason);
+  }
+  const headerLength = request.headers.get(INFERENCE_HEADER_LENGTH);
+  const decoded: Decoded =
+    headerLength === "0"
+      ? { kind: "raw", body }
+      : { kind: "tensors", request: decodeInferenceRequest(body, headerLength) };
+  return { decoded, bytes: body.byteLength };
+}
+
+function checkMediaType(header: string | null): void {
+  const type = header?.split(";")[0]?.trim().toLowerCase() ?? "";
+  // curl -d says form-urlencoded unless told otherwise; what decides is whether the body can be read.
+  const accepted = ["", "application/json", "application/octet-stream", "application/x-www-form-urlencoded"];
+  if (!accepted.includes(type)) {
+    throw new WarmgateError(
+      "unsupported_media_type",
+      "the content type must be application/json or application/octet-stream",
+    );
+  }
+}
+
+function bodyEncoding(header: string | null): CompressionName | undefined {
+  const name = header?.trim().toLowerCase() ?? "";
+  if (name === "" || name === "identity") return undefined;
+  if (name === "gzip" || name === "deflate") return name;
+  throw new WarmgateError("unsupported_encoding", "the body's content encoding must be gzip or deflate");
+}

@@ -1,0 +1,123 @@
+/**
+ * The hop to the pool: signed, bounded in time and in size, its failures told apart.
+ *
+ * Guarantee: it ends by the deadline; the pool's answer is either understood or a `bad_pool_response`; nothing that
+ * the pool says about itself (a refused signature, a stack) reaches the caller.
+ */
+import { z } from "zod";
+import { ERROR_KINDS, type ErrorCode, WarmgateError } from "../../shared/protocol/errors.ts";
+import { INFERENCE_HEADER_LENGTH, SERVER_TIMING, TRACEPARENT } from "../../shared/protocol/headers.ts";
+import type { EdgeSettings } from "../environment.ts";
+import { readCapped } from "./body.ts";
+import { signedHeaders } from "./sign.ts";
+
+export interface PoolCall {
+  readonly method: "GET" | "POST";
+  readonly target: string;
+  readonly body: Uint8Array;
+  /** Byte length of the JSON part when binary tensor data follows it. */
+  readonly headerLength?: number | string | undefined;
+  readonly tenant: string;
+  /** Time left, in milliseconds. */
+  readonly budgetMs: number;
+  readonly requestId: string;
+  readonly traceparent: string;
+}
+
+export interface PoolAnswer {
+  readonly body: Uint8Array;
+  readonly headerLength: string | null;
+  /** The pool's stages, each name with the prefix `pool-`. */
+  readonly serverTiming: string;
+}
+
+const LARGEST_ANSWER = 64 * 1024 * 1024;
+const errorBody = z.object({ error: z.string(), code: z.string() });
+
+/** @throws WarmgateError what the pool refused with, or `pool_unavailable`, `deadline_exceeded`, `bad_pool_response` */
+export async function forward(call: PoolCall, settings: EdgeSettings, now: number): Promise<PoolAnswer> {
+  const { method, target, body, tenant, requestId } = call;
+  const timeoutMs = String(Math.max(1, Math.floor(call.budgetMs)));
+  const headers = await signedHeaders({ method, target, body, tenant, timeoutMs, requestId }, settings, now);
+  headers[TRACEPARENT] = call.traceparent;
+  // Compressing between data centre neighbours would only cost the pool time.
+  headers["accept-encoding"] = "identity";
+  if (call.headerLength !== undefined) headers[INFERENCE_HEADER_LENGTH] = String(call.headerLength);
+  const signal = AbortSignal.timeout(Number(timeoutMs));
+  let response: Response;
+  try {
+    response = await fetch(settings.poolUrl + target, {
+      method,
+      headers,
+      redirect: "manual",
+      signal,
+      ...(method === "GET" ? {} : { body }),
+    });
+  } catch (cause) {
+    if (signal.aborted) throw expired();
+    throw new WarmgateError("pool_unavailable", "the pool cannot be reached", { retryAfterSeconds: 1, cause });
+  }
+  let answer: Uint8Array;
+  try {
+    answer = await readCapped(
+      response.body,
+      response.headers.get("content-length"),
+      LARGEST_ANSWER,
+      undefined,
+      () => new WarmgateError("bad_pool_response", "the pool's answer is too large"),
+    );
+  } catch (cause) {
+    if (signal.aborted) throw expired();
+    if (cause instanceof WarmgateError) throw cause;
+    throw new WarmgateError("bad_pool_response", "the pool's answer was cut off", { cause });
+  }
+  if (response.status !== 200) throw refusal(response, answer);
+  return {
+    body: answer,
+    headerLength: response.headers.get(INFERENCE_HEADER_LENGTH),
+    serverTiming: prefixed(response.headers.get(SERVER_TIMING)),
+  };
+}
+
+/** The pool's refusal as the caller sees it; one that is about us, not about the request, is our failure. */
+function refusal(response: Response, body: Uint8Array): WarmgateError {
+  const parsed = errorBody.safeParse(parseJson(body));
+  if (!parsed.success || !isErrorCode(parsed.data.code) || ERROR_KINDS[parsed.data.code].status !== response.status) {
+    return new WarmgateError("bad_pool_response", "the pool's answer was not understood", {
+      cause: `status ${response.status}`,
+    });
+  }
+  const { code, error } = parsed.data;
+  if (code === "invalid_signature") {
+    return new WarmgateError("bad_pool_response", "the pool does not take this edge's requests", {
+      cause: "the pool refused our signature: do POOL_SIGNING_KEYS and the clocks of both sides agree?",
+    });
+  }
+  const retryAfter = response.headers.get("retry-after");
+  const seconds = retryAfter !== null && /^\d{1,5}$/.test(retryAfter) ? Number(retryAfter) : undefined;
+  return new WarmgateError(code, error, seconds === undefined ? {} : { retryAfterSeconds: seconds });
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_KINDS, code);
+}
+
+function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(body));
+  } catch {
+    return undefined;
+  }
+}
+
+function prefixed(serverTiming: string | null): string {
+  if (!serverTiming || !/^[\w;=., -]+$/.test(serverTiming)) return "";
+  return serverTiming
+    .split(", ")
+    .map((stage) => `pool-${stage}`)
+    .join(", ");
+}
+
+function expired(): WarmgateError {
+  return new WarmgateError("deadline_exceeded", "the time budget ran out before the pool answered");
+}

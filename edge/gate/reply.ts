@@ -1,0 +1,54 @@
+/** Last step: the answer in the form the caller asked for, or the refusal in the one error shape. */
+import { negotiateCompression } from "../../shared/protocol/accept-encoding.ts";
+import { ERROR_KINDS, type WarmgateError } from "../../shared/protocol/errors.ts";
+import { INFERENCE_HEADER_LENGTH, REQUEST_ID, SERVER_TIMING, TRACEPARENT } from "../../shared/protocol/headers.ts";
+import type { RequestRecord } from "../telemetry/request-record.ts";
+
+/** Below this many bytes compressing costs more than it saves. */
+const WORTH_COMPRESSING = 1024;
+
+export interface Answer {
+  readonly body: Uint8Array;
+  /** Byte length of the JSON part when binary tensor data follows it. */
+  readonly headerLength?: number | string | undefined;
+}
+
+/**
+ * @param acceptEncoding the caller's Accept-Encoding where the answer may be compressed: clients undo the compression of
+ * inference results only
+ */
+export function reply(answer: Answer, record: RequestRecord, acceptEncoding: string | null = null): Response {
+  const headers: Record<string, string> = {
+    "content-type": answer.headerLength === undefined ? "application/json" : "application/octet-stream",
+    ...commonHeaders(record),
+  };
+  if (answer.headerLength !== undefined) headers[INFERENCE_HEADER_LENGTH] = String(answer.headerLength);
+  record.bytesOut = answer.body.byteLength;
+  const encoding = answer.body.byteLength < WORTH_COMPRESSING ? undefined : negotiateCompression(acceptEncoding ?? "");
+  if (encoding === undefined) return new Response(answer.body, { headers });
+  headers["content-encoding"] = encoding;
+  headers.vary = "accept-encoding";
+  const compressed = new Response(answer.body).body?.pipeThrough(new CompressionStream(encoding)) ?? null;
+  return new Response(compressed, { headers, encodeBody: "manual" });
+}
+
+export function errorReply(error: WarmgateError, record: RequestRecord, allow?: string): Response {
+  const headers: Record<string, string> = { "content-type": "application/json", ...commonHeaders(record) };
+  if (error.retryAfterSeconds !== undefined) headers["retry-after"] = String(error.retryAfterSeconds);
+  if (error.code === "unauthenticated") headers["www-authenticate"] = "Bearer";
+  if (allow !== undefined) headers.allow = allow;
+  const body = JSON.stringify(error.body(record.requestId));
+  record.bytesOut = body.length;
+  return new Response(body, { status: ERROR_KINDS[error.code].status, headers });
+}
+
+function commonHeaders(record: RequestRecord): Record<string, string> {
+  return {
+    [REQUEST_ID]: record.requestId,
+    [TRACEPARENT]: record.trace.traceparent,
+    [SERVER_TIMING]: record.serverTiming(),
+    // A proxy that compresses on its own would break clients that count on the bytes as sent.
+    "cache-control": "no-store, no-transform",
+    "x-content-type-options": "nosniff",
+  };
+}

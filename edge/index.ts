@@ -1,0 +1,8 @@
+/** The Worker's entry: what the platform calls, and the Durable Objects it instantiates. */
+import { createApp } from "./app.ts";
+
+export { ControlPlane } from "./objects/control-plane.ts";
+
+const app = createApp();
+
+export default { fetch: app.fetch };

@@ -1,0 +1,160 @@
+import type { RouteConfig } from "@hono/zod-openapi";
+import { TIMEOUT_MS } from "../../shared/protocol/headers.ts";
+import { checkModelName } from "../../shared/protocol/model-name.ts";
+import { encodeInferenceRequest } from "../../shared/protocol/request.ts";
+import { decodeInferenceResponse, encodeInferenceResponse } from "../../shared/protocol/response.ts";
+import type { InferenceRequest } from "../../shared/protocol/tensor.ts";
+import { timeBudget } from "../../shared/protocol/time-budget.ts";
+import { type Decoded, decode } from "../gate/decode.ts";
+import { forward, type PoolAnswer } from "../gate/forward.ts";
+import { type Answer, reply } from "../gate/reply.ts";
+import { admit } from "./admission.ts";
+import { addRoute, type EdgeApp, type EdgeContext, pathParameter } from "./route.ts";
+import { inferenceRequestSchema, inferenceResponseSchema, modelPath, refusals, versionPath } from "./schemas.ts";
+
+/** A held-out image of a seven, 8 x 8 grey values from 0 to 16. */
+const EXAMPLE = {
+  inputs: [
+    {
+      name: "pixels",
+      shape: [1, 64],
+      datatype: "FP32",
+      data: [
+        0, 0, 2, 15, 16, 16, 13, 0, 0, 0, 4, 11, 7, 15, 11, 0, 0, 0, 0, 0, 4, 15, 2, 0, 0, 0, 5, 12, 15, 16, 14, 0, 0,
+        0, 8, 15, 15, 8, 1, 0, 0, 0, 0, 12, 9, 0, 0, 0, 0, 0, 0, 15, 4, 0, 0, 0, 0, 0, 3, 14, 0, 0, 0, 0,
+      ],
+    },
+  ],
+};
+
+const definition: Omit<RouteConfig, "path"> = {
+  method: "post",
+  tags: ["Inference"],
+  security: [{ apiKey: [] }],
+  responses: {
+    200: {
+      description:
+        "The outputs. As application/octet-stream with the header Inference-Header-Content-Length when any output was asked for in binary form.",
+      content: {
+        "application/json": { schema: inferenceResponseSchema },
+        "application/octet-stream": { schema: { type: "string", format: "binary" } },
+      },
+    },
+    ...refusals(
+      ...([
+        "malformed_json",
+        "invalid_request",
+        "invalid_shape",
+        "invalid_data",
+        "non_finite",
+        "binary_required",
+      ] as const),
+      ...([
+        "input_mismatch",
+        "unknown_output",
+        "batch_too_large",
+        "invalid_model_name",
+        "invalid_header_length",
+      ] as const),
+      ...(["unauthenticated", "forbidden", "model_not_found", "version_not_found", "body_too_large"] as const),
+      ...(["unsupported_media_type", "unsupported_encoding", "internal", "model_failed", "non_finite_output"] as const),
+      ...(["not_implemented", "bad_pool_response", "model_not_ready", "overloaded", "pool_unavailable"] as const),
+      "deadline_exceeded",
+    ),
+  },
+};
+
+const body = {
+  description:
+    "JSON, or JSON followed by binary tensor data (then Inference-Header-Content-Length tells the length of the JSON). " +
+    "gzip and deflate are accepted as Content-Encoding.",
+  required: true,
+  content: {
+    "application/json": { schema: inferenceRequestSchema, example: EXAMPLE },
+    "application/octet-stream": { schema: { type: "string", format: "binary" } },
+  },
+} as const;
+
+export function addInferenceRoutes(app: EdgeApp): void {
+  addRoute(
+    app,
+    {
+      ...definition,
+      path: "/v2/models/{model}/infer",
+      summary: "Run a model; the server chooses the version",
+      request: { params: modelPath, body },
+    },
+    infer,
+  );
+  addRoute(
+    app,
+    {
+      ...definition,
+      path: "/v2/models/{model}/versions/{version}/infer",
+      summary: "Run a given version of a model",
+      request: { params: versionPath, body },
+    },
+    infer,
+  );
+}
+
+/** One prediction's way through the edge: identify, decode, forward, reply. */
+async function infer(context: EdgeContext): Promise<Response> {
+  const record = context.get("record");
+  const { raw: request } = context.req;
+  const model = pathParameter(context, "model");
+  const version = context.req.param("version");
+  checkModelName(model, version);
+  const { settings, principal, startedAt } = await admit(context, model);
+  record.mark("identify");
+
+  const { decoded, bytes } = await decode(request, settings.maxBodyBytes);
+  record.bytesIn = bytes;
+  const parameters = decoded.kind === "tensors" ? decoded.request.parameters : {};
+  const budgetMs = timeBudget(request.headers.get(TIMEOUT_MS) ?? undefined, parameters);
+  const message = toPool(decoded);
+  record.mark("decode");
+
+  const now = Date.now();
+  const answer = await forward(
+    {
+      method: "POST",
+      target: `/v2/models/${model}${version === undefined ? "" : `/versions/${version}`}/infer`,
+      ...message,
+      tenant: principal.tenant,
+      budgetMs: budgetMs - (now - startedAt),
+      requestId: record.requestId,
+      traceparent: record.trace.traceparent,
+    },
+    settings,
+    now,
+  );
+  record.poolTiming = answer.serverTiming;
+  record.mark("forward");
+
+  const encoded = decoded.kind === "raw" ? asItCame(answer) : inCallersForm(answer, decoded.request, record);
+  record.mark("encode");
+  return reply(encoded, record, request.headers.get("accept-encoding"));
+}
+
+/** What the pool is sent: binary tensors, and every output wanted back as binary. */
+function toPool(decoded: Decoded): { readonly body: Uint8Array; readonly headerLength: number | string | undefined } {
+  if (decoded.kind === "raw") return { body: decoded.body, headerLength: "0" };
+  const { inputs, parameters, outputs } = decoded.request;
+  return encodeInferenceRequest({
+    inputs,
+    parameters,
+    binaryOutput: true,
+    ...(outputs === undefined ? {} : { outputs: outputs.map(({ name }) => ({ name, binary: true })) }),
+  });
+}
+
+function asItCame({ body: bytes, headerLength }: PoolAnswer): Answer {
+  return { body: bytes, headerLength: headerLength ?? undefined };
+}
+
+function inCallersForm(answer: PoolAnswer, asked: InferenceRequest, record: { version: string | undefined }): Answer {
+  const response = decodeInferenceResponse(answer.body, answer.headerLength);
+  record.version = response.modelVersion;
+  return encodeInferenceResponse({ ...response, ...(asked.id === undefined ? {} : { id: asked.id }) }, asked);
+}

@@ -1,0 +1,109 @@
+/**
+ * `npm start`: the whole of Warmgate on this machine. The Worker under workerd, the pool with its serving process, a
+ * demo tenant; ready when a prediction has come back through all of it.
+ */
+import { parseArgs } from "node:util";
+import { type StackOptions, startStack } from "./stack.ts";
+import { PROJECT_ROOT } from "./state-folder.ts";
+import { UsageError } from "./usage-error.ts";
+import { describeStack } from "./welcome.ts";
+
+const HELP = `Usage: npm start [-- options]
+
+  --models <folder>        folder with ONNX models; may be given more than once (default: the models that ship)
+  --edge-port <port>       where the edge listens on 127.0.0.1 (8787)
+  --pool-port <port>       where the pool takes the edge's requests (8000)
+  --ops-port <port>        the pool's metrics, liveness and readiness (8002)
+  --pool-auth signed|open  open lets tools on this machine call the pool without a signature (signed)
+  --provider cpu|cuda      what models run on (cpu)
+  --compute-threads <n>    threads that one run may use (half the cores)
+  --state <folder>         where keys, secrets, logs and run.json are kept (.warmgate)`;
+
+const option = { type: "string" } as const;
+
+export async function start(args: string[]): Promise<number> {
+  const { values } = parse(args);
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const options: StackOptions = {
+    edgePort: port(values["edge-port"], "--edge-port", 8787),
+    poolPort: port(values["pool-port"], "--pool-port", 8000),
+    opsPort: port(values["ops-port"], "--ops-port", 8002),
+    modelFolders: values.models ?? [`${PROJECT_ROOT}gpu-pool/models`],
+    poolAuth: oneOf(values["pool-auth"], "--pool-auth", ["signed", "open"]),
+    provider: oneOf(values.provider, "--provider", ["cpu", "cuda"]),
+    computeThreads: values["compute-threads"],
+    stateFolder: values.state ?? `${PROJECT_ROOT}.warmgate`,
+  };
+  const stopped = untilStopped();
+  const startedAt = performance.now();
+  console.log("Starting Warmgate...");
+  const stack = await startStack(options);
+  try {
+    const last = await Promise.race([stack.ready, stack.failed, stopped.then(() => "stopped" as const)]);
+    if (last !== "stopped") {
+      console.log(await describeStack(stack, (performance.now() - startedAt) / 1000));
+      await Promise.race([stack.failed, stopped]);
+    }
+    return 0;
+  } finally {
+    console.log("Stopping...");
+    await stack.stop();
+  }
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        help: { type: "boolean" },
+        models: { type: "string", multiple: true },
+        "edge-port": option,
+        "pool-port": option,
+        "ops-port": option,
+        "pool-auth": option,
+        provider: option,
+        "compute-threads": option,
+        state: option,
+      },
+    });
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
+  }
+}
+
+function port(text: string | undefined, name: string, usual: number): number {
+  const value = text === undefined ? usual : Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= 65_535) return value;
+  throw new UsageError(`${name} must be a port from 1 to 65535, not '${text}'.`);
+}
+
+function oneOf<const Choice extends string>(
+  text: string | undefined,
+  name: string,
+  choices: readonly [Choice, ...Choice[]],
+): Choice {
+  if (text === undefined) return choices[0];
+  const found = choices.find((choice) => choice === text);
+  if (!found) throw new UsageError(`${name} must be ${choices.join(" or ")}, not '${text}'.`);
+  return found;
+}
+
+/** Resolves at Ctrl-C, SIGTERM, or when the program that started this one is gone. A second signal ends at once. */
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const stop = () => {
+      if (asked) process.exit(1);
+      asked = true;
+      resolve();
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+    process.once("disconnect", () => {
+      if (!asked) stop();
+    });
+  });
+}
