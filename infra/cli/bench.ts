@@ -1,1 +1,3 @@
-export async function bench(args: string[]): Promise<number> { return args.length; }
+export async function bench(args: string[]): Promise<number> {
+  return args.length;
+}

@@ -1,1 +1,3 @@
-export async function conformance(args: string[]): Promise<number> { return args.length; }
+export async function conformance(args: string[]): Promise<number> {
+  return args.length;
+}

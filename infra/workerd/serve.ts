@@ -36,6 +36,7 @@ export interface LocalControlPlane {
   putKey(record: ApiKeyRecord): Promise<void>;
 }
 
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** The one object that the Worker asks. */
 const CONTROL_PLANE_NAME = "main";
 const projectRoot = join(import.meta.dirname, "..", "..");
@@ -43,6 +44,7 @@ const projectRoot = join(import.meta.dirname, "..", "..");
 export async function startEdgeServer(options: EdgeServerOptions): Promise<EdgeServer> {
   const { main, workerOptions } = unstable_getMiniflareWorkerOptions(join(projectRoot, "wrangler.toml"));
   if (main === undefined) throw new Error("wrangler.toml names no main");
+  const signalHandlers = handlersOf(SIGNALS);
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       // Without it Miniflare asks a server outside for the properties of requests.
@@ -66,8 +68,18 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<EdgeS
     }),
   );
   await miniflare.ready;
+  // Miniflare would end this process at the first signal; what is stopped, and in which order, is decided by our caller.
+  for (const [signal, before] of signalHandlers) {
+    for (const handler of process.rawListeners(signal)) {
+      if (!before.includes(handler)) process.off(signal, handler as NodeJS.SignalsListener);
+    }
+  }
   const namespace = await miniflare.getDurableObjectNamespace("CONTROL_PLANE");
   // A stub is a proxy that takes every call; what it is sent is checked by the object itself.
   const controlPlane = namespace.get(namespace.idFromName(CONTROL_PLANE_NAME)) as unknown as LocalControlPlane;
   return { url: `http://${options.host}:${options.port}`, controlPlane, dispose: () => miniflare.dispose() };
+}
+
+function handlersOf(signals: readonly NodeJS.Signals[]) {
+  return signals.map((signal) => [signal, process.rawListeners(signal)] as const);
 }
