@@ -3,25 +3,25 @@ import type { CompressionName } from "../../shared/protocol/accept-encoding.ts";
 import type { WarmgateError } from "../../shared/protocol/errors.ts";
 
 /**
- * Reads a body whole; a stream that goes over the limit is cut off there.
+ * Reads a request's or response's body whole; one that goes over the limit is cut off there.
  *
- * @param declaredLength value of Content-Length, if any
  * @throws WarmgateError from `tooLarge`
  */
 export async function readCapped(
-  body: ReadableStream<Uint8Array> | null,
-  declaredLength: string | null,
+  message: Request | Response,
   limit: number,
   encoding: CompressionName | undefined,
   tooLarge: () => WarmgateError,
 ): Promise<Uint8Array> {
+  const { body } = message;
   if (body === null) return new Uint8Array(0);
+  const declaredLength = message.headers.get("content-length");
   if (declaredLength !== null && Number(declaredLength) > limit) {
     await body.cancel();
     throw tooLarge();
   }
   if (encoding === undefined && declaredLength !== null) {
-    return new Uint8Array(await new Response(body).arrayBuffer());
+    return new Uint8Array(await message.arrayBuffer());
   }
   const plain = encoding === undefined ? body : body.pipeThrough(decompressor(encoding));
   const chunks: Uint8Array[] = [];

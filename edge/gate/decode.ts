@@ -21,12 +21,10 @@ export async function decode(
 ): Promise<{ readonly decoded: Decoded; readonly bytes: number }> {
   checkMediaType(request.headers.get("content-type"));
   const encoding = bodyEncoding(request.headers.get("content-encoding"));
-  const declared = request.headers.get("content-length");
   let body: Uint8Array;
   try {
     body = await readCapped(
-      request.body,
-      declared,
+      request,
       maxBodyBytes,
       encoding,
       () => new WarmgateError("body_too_large", `the body is larger than ${maxBodyBytes} bytes`),

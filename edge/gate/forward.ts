@@ -60,8 +60,7 @@ export async function forward(call: PoolCall, settings: EdgeSettings, now: numbe
   let answer: Uint8Array;
   try {
     answer = await readCapped(
-      response.body,
-      response.headers.get("content-length"),
+      response,
       LARGEST_ANSWER,
       undefined,
       () => new WarmgateError("bad_pool_response", "the pool's answer is too large"),

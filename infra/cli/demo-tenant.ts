@@ -6,7 +6,7 @@ import {
   parseApiKey,
   secretDigest,
 } from "../../shared/protocol/api-key.ts";
-import type { LocalControlPlane } from "../workerd/serve.ts";
+import type { LocalControlPlane } from "../workerd/edge-server.ts";
 import type { StateFolder } from "./state-folder.ts";
 
 const TENANT = "demo";

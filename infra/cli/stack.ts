@@ -5,7 +5,7 @@
  * kept true across restarts of the serving process; `stop` leaves no process behind; when the program that started
  * the stack dies, so do its parts.
  */
-import { startEdgeServer } from "../workerd/serve.ts";
+import { startEdgeServer } from "../workerd/edge-server.ts";
 import { CappedLog } from "./capped-log.ts";
 import { seedDemoTenant } from "./demo-tenant.ts";
 import { startPool } from "./pool-process.ts";

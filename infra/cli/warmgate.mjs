@@ -26,15 +26,23 @@ if (!isInstalled()) {
 const child = spawn(
   node,
   ["--disable-warning=ExperimentalWarning", join(root, "infra", "cli", "main.ts"), ...process.argv.slice(2)],
-  // The channel tells the child when this process is gone, however it went.
-  { stdio: ["inherit", "inherit", "inherit", "ipc"], env: { ...process.env, PATH: pathWithOurNode() } },
+  {
+    // The channel tells the child when this process is gone, however it went.
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    env: { ...process.env, PATH: pathWithOurNode() },
+    // A group of its own: Ctrl-C then reaches it by one way only, and whatever it leaves behind can be ended together.
+    detached: true,
+  },
 );
-// Ctrl-C reaches the child by itself; this process only waits for it to finish.
-process.on("SIGINT", () => {});
-for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => {
   process.exitCode = code ?? (signal ? 1 : 0);
   if (child.connected) child.disconnect();
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // Nothing was left.
+  }
 });
 
 /** Whether what is installed is what the lock file asks for, by npm's own record of the install. */

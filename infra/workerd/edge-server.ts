@@ -1,0 +1,56 @@
+/**
+ * The edge on one machine: the Worker of wrangler.toml with this machine's addresses and secrets.
+ *
+ * Promises: bindings and compatibility date are those of wrangler.toml; Durable Object state is kept on disk.
+ */
+import { join } from "node:path";
+import { unstable_getMiniflareWorkerOptions } from "wrangler";
+import type { ApiKeyRecord } from "../../shared/protocol/api-key.ts";
+import { serveWorker } from "./worker-server.ts";
+
+export interface EdgeServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly poolUrl: string;
+  readonly poolSigningKeys: string;
+  readonly apiKeyPepper: string;
+  readonly environment: string;
+  /** Where the Durable Objects keep their state. */
+  readonly stateFolder: string;
+  /** Each line that the Worker logs. */
+  readonly log: (line: string) => void;
+}
+
+export interface EdgeServer {
+  readonly url: string;
+  readonly controlPlane: LocalControlPlane;
+  dispose(): Promise<void>;
+}
+
+/** The control plane's methods as they can be called from outside the Worker on this machine. */
+export interface LocalControlPlane {
+  putTenant(tenant: { readonly id: string; readonly createdAt: number }): Promise<void>;
+  putKey(record: ApiKeyRecord): Promise<void>;
+}
+
+/** The one object that the Worker asks. */
+const CONTROL_PLANE_NAME = "main";
+const configuration = join(import.meta.dirname, "..", "..", "wrangler.toml");
+
+export async function startEdgeServer(options: EdgeServerOptions): Promise<EdgeServer> {
+  const { main, workerOptions } = unstable_getMiniflareWorkerOptions(configuration);
+  if (main === undefined) throw new Error("wrangler.toml names no main");
+  const { host, port, stateFolder, log } = options;
+  const bindings = {
+    ENVIRONMENT: options.environment,
+    POOL_URL: options.poolUrl,
+    POOL_SIGNING_KEYS: options.poolSigningKeys,
+    API_KEY_PEPPER: options.apiKeyPepper,
+  };
+  const worker = { ...workerOptions, bindings };
+  const server = await serveWorker({ name: "warmgate-edge", entry: main, host, port, worker, stateFolder, log });
+  const namespace = await server.getDurableObjectNamespace("CONTROL_PLANE");
+  // A stub is a proxy that takes every call; what it is sent is checked by the object itself.
+  const controlPlane = namespace.get(namespace.idFromName(CONTROL_PLANE_NAME)) as unknown as LocalControlPlane;
+  return { url: `http://${host}:${port}`, controlPlane, dispose: () => server.dispose() };
+}
