@@ -5,7 +5,7 @@
  * kept true across restarts of the serving process; `stop` leaves no process behind; when the program that started
  * the stack dies, so do its parts.
  */
-import { startEdgeServer } from "../workerd/edge-server.ts";
+import { type LocalControlPlane, startEdgeServer } from "../workerd/edge-server.ts";
 import { CappedLog } from "./capped-log.ts";
 import { seedDemoTenant } from "./demo-tenant.ts";
 import { startPool } from "./pool-process.ts";
@@ -31,6 +31,8 @@ export interface Stack {
   readonly poolAuth: "signed" | "open";
   readonly stateFolder: string;
   readonly demoKey: string;
+  /** The edge's control plane, for adding tenants and keys. */
+  readonly controlPlane: LocalControlPlane;
   /** Resolves when requests are answered. */
   readonly ready: Promise<void>;
   /** Rejects with a UsageError if the pool is gone for good. Never resolves. */
@@ -113,6 +115,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       poolAuth: options.poolAuth,
       stateFolder: options.stateFolder,
       demoKey,
+      controlPlane: edge.controlPlane,
       ready: Promise.race([poolReady.promise.then(() => untilEdgeReady(edgeUrl)), failed.promise]),
       failed: failed.promise,
       async stop() {

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { readModelJson } from "../../gpu-pool/repository/model-json.ts";
+import { PROJECT, startTestStack } from "../support/stack.ts";
+
+const readme = readFileSync(join(PROJECT, "README.md"), "utf8");
+
+/** The fenced block of that language that has the text in it. */
+function block(language: string, text: string): string {
+  const blocks = [...readme.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)];
+  const found = blocks.find(([, name, content]) => name === language && content?.includes(text));
+  assert.ok(found?.[2], `README has no ${language} block with ${text}`);
+  return found[2];
+}
+
+test("README's curl call reads the seven", async () => {
+  const stack = await startTestStack(["gpu-pool/models"]);
+  try {
+    const command = block("sh", "curl -s")
+      .replace("http://127.0.0.1:8787", stack.edgeUrl)
+      .replace(".warmgate/demo-key", join(stack.stateFolder, "demo-key"));
+    const answer = execFileSync("sh", ["-c", command], { encoding: "utf8", cwd: PROJECT });
+    assert.match(answer, /"name":"label","datatype":"INT64","shape":\[1\],"data":\[7\]/);
+  } finally {
+    await stack.stop();
+  }
+});
+
+test("README's model.json is one that the pool takes", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "warmgate-readme-"));
+  const file = join(folder, "model.json");
+  writeFileSync(file, block("json", "maxBatch"));
+  assert.equal((await readModelJson(file)).maxBatch, 32);
+  rmSync(folder, { recursive: true });
+});
+
+test("README names scripts that exist", () => {
+  const { scripts } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8"));
+  for (const [, name] of readme.matchAll(/npm run ([\w:]+)/g)) assert.ok(scripts[name ?? ""], `npm run ${name}`);
+});

@@ -1,0 +1,59 @@
+/** The whole of Warmgate for a test: real workerd, a real pool, ports and state of its own. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePorts } from "../../infra/cli/ports.ts";
+import { type Stack, startStack } from "../../infra/cli/stack.ts";
+import { createApiKey, formatApiKey, importPepper, secretDigest } from "../../shared/protocol/api-key.ts";
+
+export const PROJECT = join(import.meta.dirname, "..", "..");
+
+export interface TestStack extends Stack {
+  /** A key with these scopes, known to the edge from now on. */
+  addKey(scopes: readonly string[], expiresAt?: number): Promise<string>;
+  /** A key in the right format that the edge has never heard of. */
+  unknownKey(): string;
+  edgeLog(): string;
+}
+
+export async function startTestStack(modelFolders: readonly string[]): Promise<TestStack> {
+  const stateFolder = mkdtempSync(join(tmpdir(), "warmgate-test-"));
+  const [edgePort = 0, poolPort = 0, opsPort = 0] = await freePorts(3);
+  const stack = await startStack({
+    edgePort,
+    poolPort,
+    opsPort,
+    modelFolders: modelFolders.map((folder) => join(PROJECT, folder)),
+    poolAuth: "signed",
+    provider: "cpu",
+    computeThreads: undefined,
+    stateFolder,
+  });
+  await stack.ready;
+  const secrets = JSON.parse(readFileSync(join(stateFolder, "secrets.json"), "utf8"));
+  const newKey = () => createApiKey("local", (bytes) => crypto.getRandomValues(bytes));
+  return {
+    ...stack,
+    async addKey(scopes, expiresAt) {
+      const key = newKey();
+      const digest = await secretDigest(await importPepper(secrets.apiKeyPepper), key.secret);
+      await stack.controlPlane.putKey({
+        kid: key.kid,
+        tenant: "demo",
+        environment: "local",
+        secretDigests: [{ digest: Buffer.from(digest).toString("base64"), notAfter: null }],
+        scopes: [...scopes],
+        expiresAt: expiresAt ?? null,
+        createdAt: Date.now(),
+        revokedAt: null,
+      });
+      return formatApiKey(key);
+    },
+    unknownKey: () => formatApiKey(newKey()),
+    edgeLog: () => readFileSync(join(stateFolder, "edge.log"), "utf8"),
+    async stop() {
+      await stack.stop();
+      rmSync(stateFolder, { recursive: true, force: true });
+    },
+  };
+}
