@@ -10,16 +10,22 @@ import { addHealthRoutes } from "./routes/health.ts";
 import { addInferenceRoutes } from "./routes/inference.ts";
 import { addModelRoutes } from "./routes/models.ts";
 import type { EdgeApp, EdgeEnvironment } from "./routes/route.ts";
+import { RequestLog } from "./telemetry/request-log.ts";
 import { RequestRecord } from "./telemetry/request-record.ts";
 
 export function createApp(): EdgeApp {
   const app: EdgeApp = new OpenAPIHono<EdgeEnvironment>({ strict: true });
 
+  const log = new RequestLog();
   app.use(async (context, next) => {
     const record = new RequestRecord(context.req.raw);
     context.set("record", record);
     await next();
-    console.log(record.logLine(context.res.status, Date.now()));
+    const now = Date.now();
+    const linesPerWrite = Number(context.env.LOG_LINES_PER_WRITE ?? 1);
+    log.write(record.logLine(context.res.status, now), linesPerWrite, now, (pending) =>
+      context.executionCtx.waitUntil(pending),
+    );
   });
   app.onError((thrown, context) => {
     const error = asWarmgateError(thrown);

@@ -13,6 +13,8 @@ export interface Bindings {
   /** Secret: at least 32 bytes in base64url. */
   readonly API_KEY_PEPPER: string;
   readonly MAX_BODY_BYTES?: string;
+  /** How many log lines may be written at once; 1 unless given. */
+  readonly LOG_LINES_PER_WRITE?: string;
 }
 
 /** The bindings, checked and ready to use. */

@@ -5,6 +5,8 @@ export const servingMessage = z.object({
   kind: z.literal("ready"),
   port: z.int(),
   opsPort: z.int(),
+  /** How long the process may take to drain, in milliseconds. */
+  drainMs: z.int(),
 });
 
 export const supervisorMessage = z.discriminatedUnion("kind", [

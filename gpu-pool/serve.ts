@@ -78,9 +78,11 @@ async function serve(settings: PoolSettings): Promise<void> {
   await server.listen(settings.port, settings.host);
   await listenOperations(operations, settings);
   await repository.loadAll();
+  if (stopping) return;
   log.info({ port: server.port, models: repository.index().length }, "ready");
   const address = operations.address();
-  tellParent({ kind: "ready", port: server.port, opsPort: typeof address === "object" && address ? address.port : 0 });
+  const opsPort = typeof address === "object" && address ? address.port : 0;
+  tellParent({ kind: "ready", port: server.port, opsPort, drainMs: settings.drainMs });
 }
 
 function listenOperations(operations: Server, { opsPort, opsHost }: PoolSettings): Promise<void> {

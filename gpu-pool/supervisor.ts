@@ -16,8 +16,8 @@ import { createLog } from "./telemetry/log.ts";
 const MAX_DEATHS = 5;
 const DEATH_WINDOW_MS = 60_000;
 const FIRST_WAIT_MS = 100;
-/** Longer than the drain limit of a serving process, so that it is killed only when it is stuck. */
-const KILL_AFTER_MS = 20_000;
+/** How much longer than its drain limit a stopping process may take before it counts as stuck and is killed. */
+const KILL_GRACE_MS = 3_000;
 const EXIT_MISCONFIGURED = 78;
 
 const log = createLog("supervisor", "info");
@@ -25,6 +25,8 @@ const serveFile = new URL("./serve.ts", import.meta.url);
 const deaths: number[] = [];
 let child: ChildProcess | undefined;
 let stopping = false;
+/** The drain limit of the serving process, in milliseconds; a guess until it has said it. */
+let drainMs = 15_000;
 
 function start(): void {
   const started = fork(serveFile, process.argv.slice(2), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
@@ -32,11 +34,14 @@ function start(): void {
   started.on("message", (message) => {
     const parsed = servingMessage.safeParse(message);
     if (!parsed.success || started.pid === undefined) return;
-    tellParent({ ...parsed.data, pid: started.pid });
+    const { kind, port, opsPort } = parsed.data;
+    drainMs = parsed.data.drainMs;
+    tellParent({ kind, pid: started.pid, port, opsPort });
   });
   started.on("exit", (code, signal) => {
     child = undefined;
-    if (stopping) process.exit(code ?? 1);
+    // One that SIGTERM itself has ended was not far enough to listen for it, and had taken nothing in.
+    if (stopping) process.exit(signal === "SIGTERM" ? 0 : (code ?? 1));
     restart(code, signal ?? "");
   });
 }
@@ -73,7 +78,7 @@ function stop(signal: NodeJS.Signals): void {
   if (!child) process.exit(0);
   child.kill(stopping ? "SIGKILL" : signal);
   stopping = true;
-  setTimeout(() => child?.kill("SIGKILL"), KILL_AFTER_MS).unref();
+  setTimeout(() => child?.kill("SIGKILL"), drainMs + KILL_GRACE_MS).unref();
 }
 
 process.on("SIGTERM", () => stop("SIGTERM"));

@@ -9,7 +9,7 @@ import { ERROR_KINDS, type ErrorCode, WarmgateError } from "../../shared/protoco
 import { INFERENCE_HEADER_LENGTH, SERVER_TIMING, TRACEPARENT } from "../../shared/protocol/headers.ts";
 import type { EdgeSettings } from "../environment.ts";
 import { readCapped } from "./body.ts";
-import { signedHeaders } from "./sign.ts";
+import { signedAuthorization } from "./sign.ts";
 
 export interface PoolCall {
   readonly method: "GET" | "POST";
@@ -37,13 +37,17 @@ const errorBody = z.object({ error: z.string(), code: z.string() });
 /** @throws WarmgateError what the pool refused with, or `pool_unavailable`, `deadline_exceeded`, `bad_pool_response` */
 export async function forward(call: PoolCall, settings: EdgeSettings, now: number): Promise<PoolAnswer> {
   const { method, target, body, tenant, requestId } = call;
-  const timeoutMs = String(Math.max(1, Math.floor(call.budgetMs)));
-  const headers = await signedHeaders({ method, target, body, tenant, timeoutMs, requestId }, settings, now);
-  headers[TRACEPARENT] = call.traceparent;
-  // Compressing between data centre neighbours would only cost the pool time.
-  headers["accept-encoding"] = "identity";
-  if (call.headerLength !== undefined) headers[INFERENCE_HEADER_LENGTH] = String(call.headerLength);
-  const signal = AbortSignal.timeout(Number(timeoutMs));
+  const timeoutMs = Math.max(1, Math.floor(call.budgetMs));
+  const headerLength = call.headerLength === undefined ? "" : String(call.headerLength);
+  const toSign = { method, target, body, headerLength, tenant, timeoutMs, requestId };
+  const headers: Record<string, string> = {
+    authorization: await signedAuthorization(toSign, settings, now),
+    [TRACEPARENT]: call.traceparent,
+    // Compressing between neighbours would only cost the pool time.
+    "accept-encoding": "identity",
+  };
+  if (headerLength !== "") headers[INFERENCE_HEADER_LENGTH] = headerLength;
+  const signal = AbortSignal.timeout(timeoutMs);
   let response: Response;
   try {
     response = await fetch(settings.poolUrl + target, {

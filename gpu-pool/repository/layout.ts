@@ -55,13 +55,20 @@ async function scanModel(name: string, folder: string): Promise<ModelFiles> {
   for (const entry of entries) {
     if (!isModelVersion(entry.name)) continue;
     const versionFolder = join(folder, entry.name);
-    const files = (await readdir(versionFolder, { withFileTypes: true }).catch(() => []))
-      .filter((file) => !file.isDirectory())
-      .map((file) => join(versionFolder, file.name))
-      .sort();
+    const files = await filesIn(versionFolder);
     const modelFile = join(versionFolder, "model.onnx");
     if (files.includes(modelFile)) versions.set(entry.name, { modelFile, files });
   }
   const modelJson = entries.some((entry) => entry.name === "model.json") ? join(folder, "model.json") : undefined;
   return { name, modelJson, versions };
+}
+
+/** Regular files and links to them: a mounted volume has links to folders as well, and a pipe would never be read to its end. */
+async function filesIn(folder: string): Promise<string[]> {
+  const files: string[] = [];
+  for (const name of (await readdir(folder).catch(() => [])).sort()) {
+    const path = join(folder, name);
+    if ((await stat(path).catch(() => undefined))?.isFile()) files.push(path);
+  }
+  return files;
 }

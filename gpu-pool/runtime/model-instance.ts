@@ -48,7 +48,7 @@ export class ModelInstance {
         run.reject(new WarmgateError("internal", "the model's thread ended during the run"));
       }
       this.#pending.clear();
-      if (!this.#closing) this.onCrash?.(reason);
+      if (!this.#closing) this.onCrash?.(publicReason(reason));
     });
   }
 

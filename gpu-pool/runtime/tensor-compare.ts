@@ -1,6 +1,9 @@
 import type { Tensor } from "../../shared/protocol/tensor.ts";
 
-/** Relative to the larger value, or absolute below 1: what a change of batch size may move in sound arithmetic. */
+/**
+ * What a change of batch size may move in sound arithmetic: relative to the larger value, absolute below 1, and never
+ * more than that part of the largest value there is, so that rows of small numbers are not taken for each other.
+ */
 const TOLERANCE = { FP32: 1e-3, FP64: 1e-6 } as const;
 /** FP16 has 11 significant bits: a few steps of the last one. */
 const FP16_STEPS = 16;
@@ -13,9 +16,17 @@ export function sameWithin(a: Tensor, b: Tensor): boolean {
   const right = new DataView(b.bytes.buffer, b.bytes.byteOffset, b.bytes.byteLength);
   switch (a.datatype) {
     case "FP32":
-      return every(4, a, (at) => close(left.getFloat32(at, true), right.getFloat32(at, true), TOLERANCE.FP32));
+      return close(
+        valuesOf(4, a, (at) => left.getFloat32(at, true)),
+        valuesOf(4, b, (at) => right.getFloat32(at, true)),
+        TOLERANCE.FP32,
+      );
     case "FP64":
-      return every(8, a, (at) => close(left.getFloat64(at, true), right.getFloat64(at, true), TOLERANCE.FP64));
+      return close(
+        valuesOf(8, a, (at) => left.getFloat64(at, true)),
+        valuesOf(8, b, (at) => right.getFloat64(at, true)),
+        TOLERANCE.FP64,
+      );
     case "FP16":
       return every(2, a, (at) => Math.abs(left.getUint16(at, true) - right.getUint16(at, true)) <= FP16_STEPS);
     default:
@@ -28,7 +39,17 @@ function every(width: number, tensor: Tensor, holds: (at: number) => boolean): b
   return true;
 }
 
-function close(a: number, b: number, tolerance: number): boolean {
-  if (Object.is(a, b)) return true;
-  return Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(a), Math.abs(b));
+function valuesOf(width: number, tensor: Tensor, read: (at: number) => number): number[] {
+  return Array.from({ length: tensor.bytes.byteLength / width }, (_, index) => read(index * width));
+}
+
+function close(left: readonly number[], right: readonly number[], tolerance: number): boolean {
+  let largest = 0;
+  for (const value of [...left, ...right]) if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value));
+  return left.every((a, index) => {
+    const b = right[index] ?? Number.NaN;
+    if (Object.is(a, b)) return true;
+    if (!Number.isFinite(a) || !Number.isFinite(b)) return false;
+    return Math.abs(a - b) <= tolerance * Math.min(largest, Math.max(1, Math.abs(a), Math.abs(b)));
+  });
 }

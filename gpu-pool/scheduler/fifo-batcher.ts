@@ -157,6 +157,7 @@ export class FifoBatcher<Item, Result> {
       if (first && batch.length === 1) return settle(first, error instanceof Error ? error : new Error(String(error)));
       const middle = Math.ceil(batch.length / 2);
       for (const half of [batch.slice(0, middle), batch.slice(middle)]) {
+        this.#expire();
         const wanted = half.filter((entry) => !entry.settled);
         if (wanted.length > 0) await this.#run(wanted, deliver);
       }

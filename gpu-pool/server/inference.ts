@@ -1,6 +1,5 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
-import { INFERENCE_HEADER_LENGTH, TIMEOUT_MS } from "../../shared/protocol/headers.ts";
+import { INFERENCE_HEADER_LENGTH } from "../../shared/protocol/headers.ts";
 import { decodeInferenceRequest, decodeRawRequest } from "../../shared/protocol/request.ts";
 import { encodeInferenceResponse } from "../../shared/protocol/response.ts";
 import type { InferenceRequest } from "../../shared/protocol/tensor.ts";
@@ -9,6 +8,7 @@ import type { ServedModel } from "../runtime/served-model.ts";
 import type { Clock } from "../scheduler/executor.ts";
 import { outcomeOf } from "../telemetry/metrics.ts";
 import { compressReply } from "./compression.ts";
+import { type Exchange, singleHeader, statedTimeout } from "./exchange.ts";
 import type { Reply } from "./reply.ts";
 
 /** Parameters that promise a behaviour which is not there; taking them silently would be a lie. */
@@ -20,18 +20,13 @@ const UNSERVED_PARAMETERS = ["sequence_id", "sequence_start", "sequence_end"];
  * @param body the request's body, uncompressed
  * @throws WarmgateError every refusal of the protocol, the model and the queue
  */
-export async function infer(
-  model: ServedModel,
-  request: IncomingMessage,
-  response: ServerResponse,
-  body: Uint8Array,
-  clock: Clock,
-): Promise<Reply> {
+export async function infer(model: ServedModel, exchange: Exchange, body: Uint8Array, clock: Clock): Promise<Reply> {
+  const { response } = exchange;
   const startedAt = clock.now();
   try {
-    const asked = decode(model, request, body);
+    const asked = decode(model, exchange, body);
     const decodedAt = clock.now();
-    const budget = timeBudget(singleHeader(request, TIMEOUT_MS), asked.parameters);
+    const budget = timeBudget(statedTimeout(exchange), asked.parameters);
     const ticket = model.submit(asked, startedAt + budget);
     // A caller that goes away takes its rows out of the queue.
     response.once("close", ticket.cancel);
@@ -64,7 +59,7 @@ export async function infer(
         `compute;dur=${round(result.computeMs)}, encode;dur=${round(finishedAt - answeredAt)}, batch;desc=${batchRows}`,
     };
     // Other replies stay plain: clients undo compression of inference results only.
-    const accepted = request.headers["accept-encoding"];
+    const accepted = singleHeader(exchange, "accept-encoding");
     return accepted ? await compressReply(reply, accepted) : reply;
   } catch (error) {
     const totalMs = clock.now() - startedAt;
@@ -75,8 +70,8 @@ export async function infer(
   }
 }
 
-function decode(model: ServedModel, request: IncomingMessage, body: Uint8Array): InferenceRequest {
-  const headerLength = singleHeader(request, INFERENCE_HEADER_LENGTH) ?? null;
+function decode(model: ServedModel, exchange: Exchange, body: Uint8Array): InferenceRequest {
+  const headerLength = singleHeader(exchange, INFERENCE_HEADER_LENGTH) ?? null;
   const asked =
     headerLength === "0" ? decodeRawRequest(body, model.signature.inputs) : decodeInferenceRequest(body, headerLength);
   for (const name of UNSERVED_PARAMETERS) {
@@ -88,11 +83,6 @@ function decode(model: ServedModel, request: IncomingMessage, body: Uint8Array):
     }
   }
   return asked;
-}
-
-function singleHeader(request: IncomingMessage, name: string): string | undefined {
-  const value = request.headers[name];
-  return typeof value === "string" ? value : undefined;
 }
 
 /** Milliseconds with microseconds behind the point. */

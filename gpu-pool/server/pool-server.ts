@@ -16,9 +16,10 @@ import type { ModelRepository } from "../repository/model-repository.ts";
 import type { Clock } from "../scheduler/executor.ts";
 import { outcomeOf, type PoolMetrics } from "../telemetry/metrics.ts";
 import type { Authenticator } from "./authenticate.ts";
+import type { Exchange } from "./exchange.ts";
 import { infer } from "./inference.ts";
 import { modelConfig, modelMetadata, modelStatistics } from "./model-description.ts";
-import { errorReply, jsonReply, type Reply, send } from "./reply.ts";
+import { errorReply, jsonReply, LINGER_MS, type Reply, send, sendAhead } from "./reply.ts";
 import { loadFromRepository, repositoryIndex, unloadFromRepository } from "./repository-control.ts";
 import { checkDeclaredLength, decompress, readBody } from "./request-body.ts";
 import { MethodNotAllowed, matchRoute, type Route } from "./routing.ts";
@@ -59,6 +60,8 @@ export class PoolServer {
     });
     this.#server.on("request", (request, response) => void this.#serve(request, response));
     this.#server.on("checkContinue", (request, response) => void this.#serve(request, response, true));
+    // Expectations that are not known may be passed over (RFC 9110, 10.1.1); Node's own refusal has no body.
+    this.#server.on("checkExpectation", (request, response) => void this.#serve(request, response));
     this.#server.on("clientError", refuseMalformed);
     this.#server.maxConnections = 10_000;
   }
@@ -91,20 +94,21 @@ export class PoolServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse, awaitsContinue = false): Promise<void> {
     const { metrics, log } = this.#options;
-    const requestId = requestIdOf(request);
+    const exchange: Exchange = { request, response, requestId: requestIdOf(request), timeoutMs: undefined };
     metrics.received();
     this.#inFlight++;
     let status = 500;
-    response.once("close", () => {
+    onceOver(request, response, () => {
       metrics.answered(response.writableFinished ? outcomeOf(status) : "cancelled");
       this.#inFlight--;
       if (this.#draining && this.#inFlight === 0) this.#whenIdle?.();
     });
     try {
-      const reply = await this.#answer(request, response, awaitsContinue);
+      const reply = await this.#answer(exchange, awaitsContinue);
       status = reply.status;
-      send(response, reply, requestId);
+      send(response, reply, exchange.requestId);
     } catch (thrown) {
+      const { requestId } = exchange;
       const error = asWarmgateError(thrown);
       status = error.status;
       if (status >= 500 && status !== 503 && !response.destroyed) {
@@ -113,17 +117,15 @@ export class PoolServer {
           "request failed",
         );
       }
-      const reply = errorReply(error, requestId);
-      send(
-        response,
-        thrown instanceof MethodNotAllowed ? { ...reply, headers: { allow: thrown.allowed } } : reply,
-        requestId,
-      );
-      if (!request.complete) refuseRest(request, response);
+      const plain = errorReply(error, requestId);
+      const reply = thrown instanceof MethodNotAllowed ? { ...plain, headers: { allow: thrown.allowed } } : plain;
+      if (request.complete) send(response, reply, requestId);
+      else sendAhead(request, response, reply, requestId);
     }
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): Promise<Reply> {
+  async #answer(exchange: Exchange, awaitsContinue: boolean): Promise<Reply> {
+    const { request, response } = exchange;
     const { authenticator, maxBodyBytes } = this.#options;
     const route = matchRoute(request.method ?? "", request.url ?? "");
     if (awaitsContinue) {
@@ -131,20 +133,25 @@ export class PoolServer {
       response.writeContinue();
     }
     const raw = await readBody(request, maxBodyBytes);
-    authenticator.authenticate(request, raw);
+    const signed = authenticator.authenticate(request, raw);
+    if (signed) {
+      exchange.requestId = signed.requestId;
+      exchange.timeoutMs = String(signed.timeoutMs);
+    }
     if (this.#draining && route.to !== "server_live") response.shouldKeepAlive = false;
-    const encoding = request.headers["content-encoding"];
+    // The edge compresses nothing and signs no such header, so a signed body is read as it stands.
+    const encoding = signed ? undefined : request.headers["content-encoding"];
     const body = encoding ? await decompress(raw, encoding, maxBodyBytes) : raw;
-    return this.#route(route, request, response, body);
+    return this.#route(route, exchange, body);
   }
 
-  #route(route: Route, request: IncomingMessage, response: ServerResponse, body: Uint8Array): Reply | Promise<Reply> {
+  #route(route: Route, exchange: Exchange, body: Uint8Array): Reply | Promise<Reply> {
     const { repository, clock, version } = this.#options;
     switch (route.to) {
       case "infer": {
         if (this.#draining) throw new WarmgateError("draining", "this process is stopping", { retryAfterSeconds: 1 });
         const model = repository.find(route.model, route.version);
-        return infer(model, request, response, body, clock);
+        return infer(model, exchange, body, clock);
       }
       case "server_live":
         return jsonReply({ live: true });
@@ -188,10 +195,21 @@ function requestIdOf(request: IncomingMessage): string {
   return typeof given === "string" && REQUEST_ID_PATTERN.test(given) ? given : randomUUID();
 }
 
-/** A refused request's body is not read on: the answer goes out, then the connection ends. */
-function refuseRest(request: IncomingMessage, response: ServerResponse): void {
-  request.pause();
-  response.once("finish", () => request.socket.destroySoon());
+/** Calls `over` once, when the response has been sent or its connection has gone. */
+function onceOver(request: IncomingMessage, response: ServerResponse, over: () => void): void {
+  if (response.socket) {
+    response.once("close", over);
+    return;
+  }
+  // Pipelined behind another: it has no socket yet, and Node does not tell it when the connection goes.
+  const { socket } = request;
+  const settle = () => {
+    response.off("close", settle);
+    socket.off("close", settle);
+    over();
+  };
+  response.on("close", settle);
+  socket.setMaxListeners(0).on("close", settle);
 }
 
 /** What never became a request: bad framing, headers that are too large or too slow. */
@@ -212,4 +230,6 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
     `HTTP/1.1 ${refusal.status} ${refusal.code}\r\ncontent-type: application/json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n${REQUEST_ID}: ${requestId}\r\nconnection: close\r\n\r\n${body}`,
   );
+  // A caller that keeps its side open must not keep the connection.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }

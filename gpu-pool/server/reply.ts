@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { ERROR_KINDS, type WarmgateError } from "../../shared/protocol/errors.ts";
 import { INFERENCE_HEADER_LENGTH, REQUEST_ID } from "../../shared/protocol/headers.ts";
 
@@ -21,13 +21,38 @@ export function jsonReply(value: unknown, status = 200): Reply {
 export function errorReply(error: WarmgateError, requestId: string): Reply {
   const headers: Record<string, string> = {};
   if (error.retryAfterSeconds !== undefined) headers["retry-after"] = String(error.retryAfterSeconds);
-  // What is left of a refused body must not be read as the next request.
-  if (error.code === "body_too_large" || error.code === "request_timeout") headers.connection = "close";
   return { status: ERROR_KINDS[error.code].status, body: JSON.stringify(error.body(requestId)), headers };
 }
 
 export function send(response: ServerResponse, reply: Reply, requestId: string): void {
-  if (response.headersSent || response.destroyed) return;
+  const body = sendHead(response, reply, requestId);
+  if (body) response.end(body);
+}
+
+/** How long what is left of a refused body is read and thrown away, in milliseconds. */
+export const LINGER_MS = 2_000;
+
+/**
+ * Answers a request whose body is still on its way, then ends the connection: the rest must not be read as the next
+ * request. It is thrown away for a moment, because closing on unread bytes resets the connection, and callers that
+ * send all of a body before they listen would see that and no answer (RFC 9112, 9.6).
+ */
+export function sendAhead(request: IncomingMessage, response: ServerResponse, reply: Reply, requestId: string): void {
+  response.shouldKeepAlive = false;
+  const body = sendHead(response, reply, requestId);
+  if (!body) return;
+  response.write(body);
+  const finish = () => {
+    clearTimeout(timer);
+    response.end();
+  };
+  const timer = setTimeout(finish, LINGER_MS);
+  request.removeAllListeners("data").once("end", finish).once("close", finish).resume();
+}
+
+/** @returns the body that is to follow; undefined when the response is beyond answering */
+function sendHead(response: ServerResponse, reply: Reply, requestId: string): Uint8Array | undefined {
+  if (response.headersSent || response.destroyed) return undefined;
   const body = typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
   const headers = [
     "content-type",
@@ -41,5 +66,5 @@ export function send(response: ServerResponse, reply: Reply, requestId: string):
   if (reply.serverTiming) headers.push("server-timing", reply.serverTiming);
   for (const name in reply.headers) headers.push(name, reply.headers[name] ?? "");
   response.writeHead(reply.status, headers);
-  response.end(body);
+  return body;
 }

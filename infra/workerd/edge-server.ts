@@ -17,7 +17,7 @@ export interface EdgeServerOptions {
   readonly environment: string;
   /** Where the Durable Objects keep their state. */
   readonly stateFolder: string;
-  /** Each line that the Worker logs. */
+  /** What the Worker logs: one or more lines. */
   readonly log: (line: string) => void;
 }
 
@@ -46,6 +46,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<EdgeS
     POOL_URL: options.poolUrl,
     POOL_SIGNING_KEYS: options.poolSigningKeys,
     API_KEY_PEPPER: options.apiKeyPepper,
+    LOG_LINES_PER_WRITE: "64",
   };
   const worker = { ...workerOptions, bindings };
   const server = await serveWorker({ name: "warmgate-edge", entry: main, host, port, worker, stateFolder, log });

@@ -1,45 +1,52 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { canonicalText, parseSigningKeys, type SignedFields } from "./signing.ts";
+import { formatAuthorization, formatParameters, parseAuthorization, parseSigningKeys, textToSign } from "./signing.ts";
 
-const FIELDS: SignedFields = {
-  method: "POST",
-  target: "/v2/models/m/infer?x=1",
-  contentDigest: "sha-256=:AAAA:",
-  tenant: "t",
-  timeoutMs: "",
-  requestId: "r",
-  signedAt: "1",
-  nonce: "n",
-};
+const from = (alphabet: string, minLength: number, maxLength: number) =>
+  fc.string({ unit: fc.constantFrom(...alphabet), minLength, maxLength });
+const word = "ABCXYZabcxyz019_-";
+const parameters = fc.record({
+  keyId: from(word, 1, 32),
+  signedAt: fc.integer({ min: 1e12, max: 9e12 }),
+  nonce: from(word, 22, 64),
+  tenant: from("abcxyz019-", 0, 63),
+  timeoutMs: fc.integer({ min: 1, max: 60_000 }),
+  requestId: from(`${word}.`, 1, 64),
+});
 
-describe("canonicalText", () => {
-  test("starts with the version and names each field on its own line", () => {
-    assert.deepEqual(canonicalText(FIELDS).split("\n"), ["warmgate-hmac-sha256-v1", ...Object.values(FIELDS)]);
-  });
-  test("two requests that differ in a field never share a text", () => {
-    const line = fc.string().filter((text) => !text.includes("\n"));
-    const fields = fc.record({
-      method: line,
-      target: line,
-      contentDigest: line,
-      tenant: line,
-      timeoutMs: line,
-      requestId: line,
-      signedAt: line,
-      nonce: line,
-    });
+describe("the authorization header", () => {
+  test("says what was put into it", () => {
     fc.assert(
-      fc.property(
-        fields,
-        fc.constantFrom(...(Object.keys(FIELDS) as (keyof SignedFields)[])),
-        line,
-        (left, name, value) => {
-          fc.pre(left[name] !== value);
-          assert.notEqual(canonicalText(left), canonicalText({ ...left, [name]: value }));
-        },
-      ),
+      fc.property(parameters, from(word, 43, 43), (fields, signature) => {
+        const text = formatParameters(fields);
+        assert.deepEqual(parseAuthorization(formatAuthorization(text, signature)), {
+          fields: { ...fields },
+          parameters: text,
+          signature,
+        });
+      }),
+    );
+  });
+  test("is nothing unless every parameter has its form", () => {
+    fc.assert(fc.property(fc.string(), (noise) => assert.equal(parseAuthorization(`Warmgate ${noise}`), undefined)));
+  });
+});
+
+describe("textToSign", () => {
+  test("two requests that differ in anything never share a text with their bodies", () => {
+    const line = fc.string().filter((text) => !text.includes("\n"));
+    const request = fc.tuple(line, line, line, line, fc.string());
+    fc.assert(
+      fc.property(request, request, (left, right) => {
+        fc.pre(left.some((value, index) => value !== right[index]));
+        const [method, target, headerLength, text, body] = left;
+        const [otherMethod, otherTarget, otherHeaderLength, otherText, otherBody] = right;
+        assert.notEqual(
+          textToSign(method, target, headerLength, text) + body,
+          textToSign(otherMethod, otherTarget, otherHeaderLength, otherText) + otherBody,
+        );
+      }),
     );
   });
 });

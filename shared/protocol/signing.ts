@@ -1,9 +1,13 @@
 /**
- * Signing of requests from the edge to the pool.
+ * Signing of requests from the edge to the pool, in one header:
  *
- * The signature is base64url(HMAC-SHA256(key, canonical text)); the canonical text names everything that decides
- * what the pool does: method, path with query, body digest, tenant, time budget, request id, time of signing and
- * nonce, one a line, so no two different requests share a text (no field may hold a line break).
+ *     authorization: Warmgate key=<id>,at=<ms>,nonce=<...>,tenant=<...>,timeout=<ms>,request=<id>,signature=<...>
+ *
+ * The signature is base64url(HMAC-SHA256(key, text ++ body)). The text names everything else that decides what the pool
+ * does: version, method, path with query, the header that tells how the body is to be read, and the parameters above, one
+ * a line. No line can hold a line break and their number is fixed, so the body begins at one place only and no two
+ * different requests are signed alike. One header and one pass over the body, since at the edge each header and each
+ * call of the cryptography costs as much as parsing a small request.
  *
  * Guarantee: without a key nothing is accepted; a captured request is accepted at most once per serving process,
  * and not at all once {@link SIGNING_WINDOW_MS} has passed. Worst case: replayed to *another* node inside the window
@@ -15,35 +19,66 @@
 /** How far the time of signing may lie from the pool's clock, in milliseconds, both ways. */
 export const SIGNING_WINDOW_MS = 30_000;
 
+const SCHEME = "Warmgate ";
 const VERSION = "warmgate-hmac-sha256-v1";
+const PARAMETERS =
+  /^key=([A-Za-z0-9_-]{1,32}),at=([0-9]{13}),nonce=([A-Za-z0-9_-]{22,64}),tenant=([a-z0-9-]{0,63}),timeout=([0-9]{1,5}),request=([A-Za-z0-9._-]{1,64})$/;
 
-export interface SignedFields {
-  readonly method: string;
-  /** Path and query exactly as sent. */
-  readonly target: string;
-  /** Value of the header Content-Digest; the digest of zero bytes when there is no body. */
-  readonly contentDigest: string;
-  readonly tenant: string;
-  /** The value of x-warmgate-timeout-ms, or "" when there is none. */
-  readonly timeoutMs: string;
-  readonly requestId: string;
-  readonly signedAt: string;
+/** What the edge says of a request, besides the request itself. */
+export interface SignedParameters {
+  readonly keyId: string;
+  /** When it was signed, in milliseconds since 1970. */
+  readonly signedAt: number;
+  /** At least 120 random bits, 22 to 64 characters; a retry has a new one. */
   readonly nonce: string;
+  /** Whom the request is for; "" for the edge's own. */
+  readonly tenant: string;
+  /** Time left for the answer, in whole milliseconds: clocks of two machines never meet. */
+  readonly timeoutMs: number;
+  readonly requestId: string;
 }
 
-/** The text that is signed. */
-export function canonicalText(fields: SignedFields): string {
-  return [
-    VERSION,
-    fields.method,
-    fields.target,
-    fields.contentDigest,
-    fields.tenant,
-    fields.timeoutMs,
-    fields.requestId,
-    fields.signedAt,
-    fields.nonce,
-  ].join("\n");
+/** The parameters as they stand in the header and in the signed text. */
+export function formatParameters({ keyId, signedAt, nonce, tenant, timeoutMs, requestId }: SignedParameters): string {
+  return `key=${keyId},at=${signedAt},nonce=${nonce},tenant=${tenant},timeout=${timeoutMs},request=${requestId}`;
+}
+
+/**
+ * What is signed before the body.
+ *
+ * @param target path and query exactly as sent
+ * @param headerLength value of Inference-Header-Content-Length, "" without one
+ */
+export function textToSign(method: string, target: string, headerLength: string, parameters: string): string {
+  return `${VERSION}\n${method}\n${target}\n${headerLength}\n${parameters}\n`;
+}
+
+/** @param signature base64url */
+export function formatAuthorization(parameters: string, signature: string): string {
+  return `${SCHEME}${parameters},signature=${signature}`;
+}
+
+export interface Authorization {
+  readonly fields: SignedParameters;
+  /** As they stand in the header. */
+  readonly parameters: string;
+  /** base64url */
+  readonly signature: string;
+}
+
+/** Reads the header; undefined unless every parameter is there and has the right form. Proves nothing yet. */
+export function parseAuthorization(header: string): Authorization | undefined {
+  const separator = header.lastIndexOf(",signature=");
+  if (!header.startsWith(SCHEME) || separator < 0) return undefined;
+  const parameters = header.slice(SCHEME.length, separator);
+  const match = PARAMETERS.exec(parameters);
+  if (!match) return undefined;
+  const [, keyId = "", signedAt = "", nonce = "", tenant = "", timeoutMs = "", requestId = ""] = match;
+  return {
+    fields: { keyId, signedAt: Number(signedAt), nonce, tenant, timeoutMs: Number(timeoutMs), requestId },
+    parameters,
+    signature: header.slice(separator + ",signature=".length),
+  };
 }
 
 export interface SigningKey {

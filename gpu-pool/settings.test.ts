@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { isAbsolute } from "node:path";
+import { describe, test } from "node:test";
+import { readSettings } from "./settings.ts";
+
+const SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA";
+const KEYS = { POOL_SIGNING_KEYS: `k1:${SECRET}` };
+
+/** The message of the refusal. */
+function refusal(args: readonly string[], environment: NodeJS.ProcessEnv = KEYS): string {
+  try {
+    readSettings(args, environment);
+  } catch (error) {
+    assert.ok(error instanceof Error);
+    return error.message;
+  }
+  return assert.fail("the settings were taken");
+}
+
+describe("settings", () => {
+  test("a folder and a key are enough: loopback, signed, CPU", () => {
+    const settings = readSettings(["--models", "m"], KEYS);
+    assert.deepEqual(
+      [settings.host, settings.port, settings.opsPort, settings.provider],
+      ["127.0.0.1", 8000, 8002, "cpu"],
+    );
+    assert.equal(settings.signingKeys?.[0]?.id, "k1");
+    assert.ok(settings.computeThreads >= 1);
+    assert.ok(settings.modelFolders.every(isAbsolute));
+  });
+
+  test("several folders keep their order", () => {
+    const { modelFolders } = readSettings(["--models", "/b", "--models", "/a"], KEYS);
+    assert.deepEqual(modelFolders, ["/b", "/a"]);
+  });
+
+  test("an open pool is refused on anything but a loopback address", () => {
+    for (const host of [
+      "0.0.0.0",
+      "::",
+      "10.0.0.1",
+      "127.0.0.1.example.com",
+      "example.com",
+      "localhost.example.com",
+      "",
+    ]) {
+      assert.match(refusal(["--models", "m", "--pool-auth", "open", "--host", host]), /--pool-auth open/, host);
+    }
+    for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) {
+      assert.equal(readSettings(["--models", "m", "--pool-auth", "open", "--host", host], {}).signingKeys, undefined);
+    }
+  });
+
+  test("a signed pool without a key says which variable is missing", () => {
+    assert.match(refusal(["--models", "m"], {}), /POOL_SIGNING_KEYS is not set/);
+    assert.match(refusal(["--models", "m"], { POOL_SIGNING_KEYS: "" }), /POOL_SIGNING_KEYS/);
+  });
+
+  test("a key that cannot be used is named by variable, never shown", () => {
+    for (const keys of [
+      SECRET,
+      `k1:${SECRET.slice(0, 20)}`,
+      `k1:${SECRET}!`,
+      `k 1:${SECRET}`,
+      `k1:${SECRET},`,
+      `k1:${SECRET}=`,
+    ]) {
+      const message = refusal(["--models", "m"], { POOL_SIGNING_KEYS: keys });
+      assert.match(message, /POOL_SIGNING_KEYS/);
+      assert.ok(!message.includes(SECRET.slice(0, 10)), message);
+    }
+  });
+
+  test("all that is wrong is named at once, each by its option", () => {
+    const message = refusal([
+      "--port",
+      "70000",
+      "--provider",
+      "tpu",
+      "--drain-ms=-1",
+      "--max-body-bytes",
+      "x",
+      "--device",
+      "1.5",
+    ]);
+    for (const option of ["models", "port", "provider", "drain-ms", "max-body-bytes", "device"]) {
+      assert.match(message, new RegExp(`--${option}: `));
+    }
+  });
+
+  test("an option that does not exist is refused", () => {
+    assert.match(refusal(["--models", "m", "--modles", "x"]), /--modles/);
+    assert.match(refusal(["--models", "m", "stray"]), /stray/);
+  });
+
+  test("a key on the command line is refused: every process can read that", () => {
+    assert.match(refusal(["--models", "m", "--signing-keys", "k1:x"]), /--signing-keys/);
+  });
+});
