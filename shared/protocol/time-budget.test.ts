@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { DEFAULT_TIMEOUT_MS, timeBudget } from "../../shared/protocol/time-budget.ts";
+import { DEFAULT_TIMEOUT_MS, timeBudget } from "./time-budget.ts";
 
 test("without a word from the caller the budget is the default", () => {
   assert.equal(timeBudget(undefined, {}), DEFAULT_TIMEOUT_MS);
