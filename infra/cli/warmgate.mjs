@@ -15,7 +15,9 @@ if (Number(process.versions.node.split(".")[0]) < 20) {
 if (!isInstalled()) {
   console.error("Installing dependencies (first start only)...");
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  const install = spawnSync(npm, ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+  // Not `npm ci`: it refuses a lock file that lacks other platforms' optional binaries, as one has that was written where
+  // the registry's copy lacks them. Versions are those of the lock file all the same, and nothing is written to it.
+  const install = spawnSync(npm, ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
     stdio: ["ignore", process.stderr, process.stderr],
   });
