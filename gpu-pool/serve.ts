@@ -14,6 +14,7 @@ import { realClock } from "./scheduler/real-clock.ts";
 import { openAuthenticator, SignatureAuthenticator } from "./server/authenticate.ts";
 import { createOperationsServer } from "./server/operations-server.ts";
 import { PoolServer } from "./server/pool-server.ts";
+import { rehearse } from "./server/rehearsal.ts";
 import { type PoolSettings, readSettings } from "./settings.ts";
 import { createLog } from "./telemetry/log.ts";
 import { PoolMetrics } from "./telemetry/metrics.ts";
@@ -32,6 +33,8 @@ async function serve(settings: PoolSettings): Promise<void> {
   const repository = new ModelRepository({
     folders: settings.modelFolders,
     load: (artefact, onCrash) => loadModel(artefact, device, realClock, metrics, log, onCrash),
+    beforeReady: () =>
+      rehearse({ host: settings.host, port: server.port, key: settings.signingKeys?.[0] }, repository.served()),
     log,
   });
   const authenticator = settings.signingKeys

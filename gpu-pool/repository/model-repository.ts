@@ -39,6 +39,8 @@ export interface RepositoryOptions {
   readonly folders: readonly string[];
   /** Loads and warms an artefact; `onCrash` is called when it stops working later without having been closed. */
   readonly load: (artefact: Artefact, onCrash: (reason: string) => void) => Promise<ServedModel>;
+  /** What must be done once the models are there and before readiness says so. */
+  readonly beforeReady?: () => Promise<void>;
   readonly log: Logger;
 }
 
@@ -63,6 +65,7 @@ export class ModelRepository {
         this.#options.log.error({ model: model.name, reason: asWarmgateError(error).message }, "model not loaded");
       });
     }
+    await this.#options.beforeReady?.();
     this.#loadedOnce = true;
   }
 

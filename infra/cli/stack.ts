@@ -5,9 +5,12 @@
  * kept true across restarts of the serving process; `stop` leaves no process behind; when the program that started
  * the stack dies, so do its parts.
  */
+
+import { z } from "zod";
 import { type LocalControlPlane, startEdgeServer } from "../workerd/edge-server.ts";
 import { CappedLog } from "./capped-log.ts";
 import { seedDemoTenant } from "./demo-tenant.ts";
+import { exampleRequest } from "./example-request.ts";
 import { startPool } from "./pool-process.ts";
 import { requireFreePorts } from "./ports.ts";
 import { PROJECT_ROOT, StateFolder } from "./state-folder.ts";
@@ -116,7 +119,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       stateFolder: options.stateFolder,
       demoKey,
       controlPlane: edge.controlPlane,
-      ready: Promise.race([poolReady.promise.then(() => untilEdgeReady(edgeUrl)), failed.promise]),
+      ready: Promise.race([
+        poolReady.promise.then(() => untilEdgeReady(edgeUrl)).then(() => rehearse(edgeUrl, opsUrl, demoKey)),
+        failed.promise,
+      ]),
       failed: failed.promise,
       async stop() {
         // The edge first: it stops sending before the pool stops answering.
@@ -139,6 +145,24 @@ async function untilEdgeReady(url: string): Promise<void> {
     await reply?.body?.cancel();
     if (reply?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const REHEARSALS = 96;
+const LONGEST_REHEARSAL_MS = 2_000;
+const indexSchema = z.array(z.object({ name: z.string(), state: z.string() }));
+
+/** Sends requests the whole way before anybody is told that they may: the first caller's is then not the first. */
+async function rehearse(edgeUrl: string, opsUrl: string, key: string): Promise<void> {
+  const giveUpAt = performance.now() + LONGEST_REHEARSAL_MS;
+  const index = indexSchema.parse(await (await fetch(`${opsUrl}/models`)).json());
+  const model = index.find(({ state }) => state === "READY")?.name;
+  if (model === undefined) return;
+  const body = await exampleRequest(edgeUrl, key, model);
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  for (let sent = 0; sent < REHEARSALS && performance.now() < giveUpAt; sent++) {
+    const reply = await fetch(`${edgeUrl}/v2/models/${model}/infer`, { method: "POST", headers, body });
+    await reply.arrayBuffer();
   }
 }
 

@@ -83,6 +83,7 @@ describe("stopping", () => {
 
   test("pipelined requests whose caller has left neither stay in flight nor hold up the end", async () => {
     const own = await start();
+    const before = await account(own);
     const body = JSON.stringify(SLOW_REQUEST);
     const connection = await RawConnection.open(own.serving.port);
     const request = `POST /v2/models/slow/infer HTTP/1.1\r\nhost: pool\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
@@ -90,7 +91,9 @@ describe("stopping", () => {
     await inFlight(own, 3);
     connection.close();
     await inFlight(own, 0);
-    assert.deepEqual(await account(own), { received: 3, ok: 0, rejected: 0, failed: 0, cancelled: 3, inFlight: 0 });
+    // A pool's rehearsal before it is ready is counted as well.
+    const expected = { ...before, received: before.received + 3, cancelled: 3 };
+    assert.deepEqual(await account(own), expected);
     assert.equal((await own.stop()).code, 0);
   });
 
