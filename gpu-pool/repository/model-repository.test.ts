@@ -153,7 +153,8 @@ describe("the model repository", () => {
     rmSync(join(folder, "m", "2"), { recursive: true });
     await repository.load("m");
     assert.equal(serving("m"), "one");
-    assert.deepEqual(states("m"), ["1 READY", "2 UNAVAILABLE"]);
+    assert.deepEqual(states("m"), ["1 READY"]);
+    assert.throws(() => repository.find("m", "2"), { code: "version_not_found" });
     assert.ok(script.events.includes("close m/2=two"));
   });
 

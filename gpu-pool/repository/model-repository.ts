@@ -3,8 +3,8 @@
  *
  * Promises: a version is published only when it is loaded and warm; a load that fails leaves the version that serves
  * as it was; a version that is replaced or unloaded answers what it had taken in; one name's loads and unloads run
- * one after another. Readiness means that nothing is loading: one bad file among good ones is reported in the index
- * and must not take the pool out of service.
+ * one after another. Readiness means that what was there at the start has been tried: one bad file among good ones, or a
+ * model that is loaded later, is shown in the index and must not take the pool out of service.
  */
 import type { Logger } from "pino";
 import { asWarmgateError, WarmgateError } from "../../shared/protocol/errors.ts";
@@ -119,9 +119,9 @@ export class ModelRepository {
       .sort(byNumber);
   }
 
-  /** Whether everything on disk has been tried and nothing is loading. */
+  /** Whether everything that was on disk at the start has been tried. A model that is loaded later says so for itself. */
   get ready(): boolean {
-    return this.#loadedOnce && this.index().every((entry) => entry.state !== "LOADING");
+    return this.#loadedOnce;
   }
 
   index(): IndexEntry[] {
@@ -164,7 +164,9 @@ export class ModelRepository {
       });
     }
     for (const version of versions.keys()) {
-      if (!model.versions.has(version)) await this.#retire(versions, version, "no longer in the repository");
+      if (model.versions.has(version)) continue;
+      await this.#retire(versions, version, "no longer in the repository");
+      versions.delete(version);
     }
     if (failures.length > 0) {
       throw new WarmgateError("model_rejected", `failed to load '${model.name}', ${failures.join("; ")}`);
