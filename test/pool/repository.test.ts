@@ -74,7 +74,10 @@ describe("the repository", () => {
     rmSync(join(folder, "digits", "2"), { recursive: true });
     assert.equal((await control("digits", "load")).status, 200);
     assert.equal((await inferJson(pool.url, "digits", DIGIT)).model_version, "1");
-    assert.equal((await stateOf("digits")).find(({ version }) => version === "2"), undefined);
+    assert.equal(
+      (await stateOf("digits")).find(({ version }) => version === "2"),
+      undefined,
+    );
   });
 
   test("an unloaded model is not ready, in the index as unavailable, and comes back with a load", async () => {
