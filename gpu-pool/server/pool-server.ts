@@ -111,7 +111,7 @@ export class PoolServer {
       const { requestId } = exchange;
       const error = asWarmgateError(thrown);
       status = error.status;
-      if (status >= 500 && status !== 503 && !response.destroyed) {
+      if (status >= 500 && status !== 501 && status !== 503 && !response.destroyed) {
         log.warn(
           { request_id: requestId, code: error.code, reason: error.message, err: error.cause },
           "request failed",

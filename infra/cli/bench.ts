@@ -35,7 +35,10 @@ export async function bench(args: string[]): Promise<number> {
   }
   if (only === undefined || only === "edge") {
     console.log(`\nEdge, JSON prediction of digits, ${CONNECTIONS} connections\n`);
-    printComparison(await edgeAgainstForwarder(CONNECTIONS, rounds));
+    const { edge, floor } = await edgeAgainstForwarder(CONNECTIONS, rounds);
+    printComparison(edge);
+    console.log();
+    printComparison(floor);
   }
   if (only === undefined || only === "cold") {
     const { readySeconds, firstMs, p50Ms, p99Ms } = await coldStart();

@@ -1,6 +1,7 @@
 /**
  * A JSON prediction through edge and pool, against a Worker that only forwards the same body to a pool that asks for no
- * signature, on the same set-up: what identity, decoding, signing, encoding and logging cost.
+ * signature, on the same set-up: what identity, decoding, signing, encoding and logging cost. And the same for the
+ * platform's part of that alone (`/floor` of the forwarding Worker), which shows how much of it is the edge's own code.
  */
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,7 +15,12 @@ import { inferenceRequest, startOpenPool } from "./subjects.ts";
 
 const models = join(import.meta.dirname, "..", "..", "gpu-pool", "models");
 
-export async function edgeAgainstForwarder(connections: number, rounds: number): Promise<Comparison> {
+export interface EdgeComparisons {
+  readonly edge: Comparison;
+  readonly floor: Comparison;
+}
+
+export async function edgeAgainstForwarder(connections: number, rounds: number): Promise<EdgeComparisons> {
   const stateFolder = mkdtempSync(join(tmpdir(), `warmgate-bench-${randomBytes(4).toString("hex")}-`));
   const [edgePort = 0, poolPort = 0, opsPort = 0, forwarderPort = 0] = await freePorts(4);
   const openPool = await startOpenPool([models]);
@@ -42,15 +48,16 @@ export async function edgeAgainstForwarder(connections: number, rounds: number):
   try {
     await stack.ready;
     const authorization = `Bearer ${stack.demoKey}`;
-    return await compareAlternately(
-      {
-        label: "edge + pool",
-        port: edgePort,
-        request: inferenceRequest("digits", "pixels", 64, { authorization }),
-      },
-      { label: "forwarding Worker + pool", port: forwarderPort, request: inferenceRequest("digits", "pixels", 64) },
-      { connections, rounds },
-    );
+    const edge = inferenceRequest("digits", "pixels", 64, { authorization });
+    const plain = inferenceRequest("digits", "pixels", 64).toString();
+    const to = (path: string) => Buffer.from(plain.replace("/v2/models/digits/infer", path));
+    const doNothing = { label: "forwarding Worker + pool", port: forwarderPort, request: to("/forward") };
+    const floor = { label: "platform's calls + pool", port: forwarderPort, request: to("/floor") };
+    const run = { connections, rounds };
+    return {
+      edge: await compareAlternately({ label: "edge + pool", port: edgePort, request: edge }, doNothing, run),
+      floor: await compareAlternately(floor, doNothing, run),
+    };
   } finally {
     await forwarder.dispose();
     await stack.stop();
