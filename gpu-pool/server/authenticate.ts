@@ -3,7 +3,6 @@
  * them is parsed, in constant time, and a request is taken once.
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { IncomingMessage } from "node:http";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { INFERENCE_HEADER_LENGTH } from "../../shared/protocol/headers.ts";
 import {
@@ -13,10 +12,14 @@ import {
   type SigningKey,
   textToSign,
 } from "../../shared/protocol/signing.ts";
+import { type Exchange, singleHeader } from "./exchange.ts";
 import { ReplayGuard } from "./replay-guard.ts";
 
 /** Why a request was not let in; counted, never told to the caller. */
 export type RejectionReason = "unsigned" | "unknown_key" | "bad_signature" | "stale_or_replayed";
+
+/** What of a request the signature covers, besides its body. */
+export type SignedMessage = Pick<Exchange, "method" | "target" | "headers">;
 
 export interface Authenticator {
   /**
@@ -24,7 +27,7 @@ export interface Authenticator {
    * @returns what the edge says of the request; undefined where no signature is asked for
    * @throws WarmgateError `invalid_signature`
    */
-  authenticate(request: IncomingMessage, body: Uint8Array): SignedParameters | undefined;
+  authenticate(request: SignedMessage, body: Uint8Array): SignedParameters | undefined;
 }
 
 /** For `--pool-auth open`: tools on the same machine call the pool directly. */
@@ -44,26 +47,21 @@ export class SignatureAuthenticator implements Authenticator {
     this.#onReject = onReject;
   }
 
-  authenticate(request: IncomingMessage, body: Uint8Array): SignedParameters {
+  authenticate(request: SignedMessage, body: Uint8Array): SignedParameters {
     const checked = this.#check(request, body);
     if (typeof checked !== "string") return checked;
     this.#onReject(checked);
     throw new WarmgateError("invalid_signature", "the request is not signed by an edge of this pool");
   }
 
-  #check(request: IncomingMessage, body: Uint8Array): SignedParameters | RejectionReason {
-    const authorization = parseAuthorization(request.headers.authorization ?? "");
+  #check(request: SignedMessage, body: Uint8Array): SignedParameters | RejectionReason {
+    const authorization = parseAuthorization(singleHeader(request, "authorization") ?? "");
     if (!authorization) return "unsigned";
     const { fields, parameters, signature } = authorization;
     const secret = this.#keys.get(fields.keyId);
     if (!secret) return "unknown_key";
-    const headerLength = request.headers[INFERENCE_HEADER_LENGTH];
-    const text = textToSign(
-      request.method ?? "",
-      request.url ?? "",
-      typeof headerLength === "string" ? headerLength : "",
-      parameters,
-    );
+    const headerLength = singleHeader(request, INFERENCE_HEADER_LENGTH) ?? "";
+    const text = textToSign(request.method, request.target, headerLength, parameters);
     const expected = createHmac("sha256", secret).update(text).update(body).digest();
     const given = Buffer.from(signature, "base64url");
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) return "bad_signature";

@@ -1,18 +1,48 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { TIMEOUT_MS } from "../../shared/protocol/headers.ts";
 
-/** One request and its response, with what has been found out about it so far. */
+/** The other end of a request, which may leave before it is answered. */
+export interface Caller {
+  readonly gone: boolean;
+  /** Calls `listener` when the connection ends, or once the answer has been sent. */
+  onceGone(listener: () => void): void;
+  offGone(listener: () => void): void;
+}
+
+/** One request, with what has been found out about it so far. */
 export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly method: string;
+  /** Path and query exactly as sent. */
+  readonly target: string;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly caller: Caller;
   requestId: string;
   /** How long the edge allows, as it signed it; undefined for a request that carries no signature. */
   timeoutMs: string | undefined;
 }
 
+/** A request as Node's HTTP server hands it out. */
+export function nodeExchange(request: IncomingMessage, response: ServerResponse, requestId: string): Exchange {
+  return {
+    method: request.method ?? "",
+    target: request.url ?? "",
+    headers: request.headers,
+    caller: {
+      get gone() {
+        return response.destroyed;
+      },
+      onceGone: (listener) => void response.once("close", listener),
+      offGone: (listener) => void response.off("close", listener),
+    },
+    requestId,
+    timeoutMs: undefined,
+  };
+}
+
 /** A header that came once; undefined without it. */
-export function singleHeader({ request }: Exchange, name: string): string | undefined {
-  const value = request.headers[name];
+export function singleHeader({ headers }: Pick<Exchange, "headers">, name: string): string | undefined {
+  const value = headers[name];
   return typeof value === "string" ? value : undefined;
 }
 

@@ -21,7 +21,7 @@ const UNSERVED_PARAMETERS = ["sequence_id", "sequence_start", "sequence_end"];
  * @throws WarmgateError every refusal of the protocol, the model and the queue
  */
 export async function infer(model: ServedModel, exchange: Exchange, body: Uint8Array, clock: Clock): Promise<Reply> {
-  const { response } = exchange;
+  const { caller } = exchange;
   const startedAt = clock.now();
   try {
     const asked = decode(model, exchange, body);
@@ -29,9 +29,9 @@ export async function infer(model: ServedModel, exchange: Exchange, body: Uint8A
     const budget = timeBudget(statedTimeout(exchange), asked.parameters);
     const ticket = model.submit(asked, startedAt + budget);
     // A caller that goes away takes its rows out of the queue.
-    response.once("close", ticket.cancel);
+    caller.onceGone(ticket.cancel);
     const { result, queuedMs, batchRows } = await ticket.result;
-    response.off("close", ticket.cancel);
+    caller.offGone(ticket.cancel);
     const answeredAt = clock.now();
     const { name, version } = model.identity;
     const encoded = encodeInferenceResponse(
@@ -65,7 +65,7 @@ export async function infer(model: ServedModel, exchange: Exchange, body: Uint8A
     const totalMs = clock.now() - startedAt;
     model.statistics.refused(totalMs);
     const status = error instanceof WarmgateError ? error.status : 500;
-    model.metrics.answered(response.destroyed ? "cancelled" : outcomeOf(status), totalMs);
+    model.metrics.answered(caller.gone ? "cancelled" : outcomeOf(status), totalMs);
     throw error;
   }
 }

@@ -16,7 +16,8 @@ import type { ModelRepository } from "../repository/model-repository.ts";
 import type { Clock } from "../scheduler/executor.ts";
 import { outcomeOf, type PoolMetrics } from "../telemetry/metrics.ts";
 import type { Authenticator } from "./authenticate.ts";
-import type { Exchange } from "./exchange.ts";
+import { DirectLane, type DirectRequest } from "./direct-lane.ts";
+import { type Exchange, nodeExchange, singleHeader } from "./exchange.ts";
 import { infer } from "./inference.ts";
 import { modelConfig, modelMetadata, modelStatistics } from "./model-description.ts";
 import { errorReply, jsonReply, LINGER_MS, type Reply, send, sendAhead } from "./reply.ts";
@@ -38,11 +39,16 @@ export interface PoolServerOptions {
 /** What `GET /v2` advertises: only what is served. */
 const EXTENSIONS = ["binary_tensor_data", "model_repository", "model_configuration", "statistics"];
 
+/** Longer than any proxy in front keeps a connection: the side that sends requests must be the one that closes. */
+const KEEP_ALIVE_MS = 960_000;
+const HEADERS_MS = 10_000;
+
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
 
 export class PoolServer {
   readonly #options: PoolServerOptions;
   readonly #server: Server;
+  readonly #directLane: DirectLane;
   #draining = false;
   #inFlight = 0;
   #whenIdle: (() => void) | undefined;
@@ -50,9 +56,8 @@ export class PoolServer {
   constructor(options: PoolServerOptions) {
     this.#options = options;
     this.#server = createServer({
-      // Longer than any proxy in front keeps a connection: the side that sends requests must be the one that closes.
-      keepAliveTimeout: 960_000,
-      headersTimeout: 10_000,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: HEADERS_MS,
       requestTimeout: 30_000,
       connectionsCheckingInterval: 5_000,
       maxHeaderSize: 32 * 1024,
@@ -64,6 +69,18 @@ export class PoolServer {
     this.#server.on("checkExpectation", (request, response) => void this.#serve(request, response));
     this.#server.on("clientError", refuseMalformed);
     this.#server.maxConnections = 10_000;
+    // Connections come to the direct lane first; what is not for it goes where Node would have sent it.
+    const nodesOwn = this.#server.listeners("connection");
+    this.#server.removeAllListeners("connection");
+    this.#directLane = new DirectLane({
+      serve: (request) => void this.#serveDirectly(request),
+      handOver: (socket) => {
+        for (const listener of nodesOwn) listener.call(this.#server, socket);
+      },
+      firstMs: HEADERS_MS,
+      keepAliveMs: KEEP_ALIVE_MS,
+    });
+    this.#server.on("connection", (socket) => this.#directLane.accept(socket));
   }
 
   /** @throws Error with code EADDRINUSE when the port is taken */
@@ -88,59 +105,81 @@ export class PoolServer {
     this.#draining = true;
     this.#server.close();
     this.#server.closeIdleConnections();
+    this.#directLane.close();
     if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
     this.#server.closeAllConnections();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, awaitsContinue = false): Promise<void> {
-    const { metrics, log } = this.#options;
-    const exchange: Exchange = { request, response, requestId: requestIdOf(request), timeoutMs: undefined };
+    const exchange = nodeExchange(request, response, requestIdOf(request.headers));
+    const over = this.#begin();
+    let status = 500;
+    onceOver(request, response, () => over(response.writableFinished, status));
+    const reply = await this.#answerOrRefuse(exchange, async () => {
+      const route = matchRoute(exchange.method, exchange.target);
+      if (awaitsContinue) {
+        checkDeclaredLength(request, this.#options.maxBodyBytes);
+        response.writeContinue();
+      }
+      const body = await readBody(request, this.#options.maxBodyBytes);
+      if (this.#draining && route.to !== "server_live") response.shouldKeepAlive = false;
+      return this.#answer(exchange, route, body);
+    });
+    status = reply.status;
+    if (request.complete) send(response, reply, exchange.requestId);
+    else sendAhead(request, response, reply, exchange.requestId);
+  }
+
+  async #serveDirectly(direct: DirectRequest): Promise<void> {
+    const { target, headers, body } = direct.message;
+    const requestId = requestIdOf(headers);
+    const { caller } = direct;
+    const exchange: Exchange = { method: "POST", target, headers, caller, requestId, timeoutMs: undefined };
+    const over = this.#begin();
+    let status = 500;
+    direct.onOver = (sent) => over(sent, status);
+    const reply = await this.#answerOrRefuse(exchange, () => this.#answer(exchange, matchRoute("POST", target), body));
+    status = reply.status;
+    direct.reply(reply, exchange.requestId);
+  }
+
+  /** Counts a request in; the function that comes back counts it out. */
+  #begin(): (sent: boolean, status: number) => void {
+    const { metrics } = this.#options;
     metrics.received();
     this.#inFlight++;
-    let status = 500;
-    onceOver(request, response, () => {
-      metrics.answered(response.writableFinished ? outcomeOf(status) : "cancelled");
+    return (sent, status) => {
+      metrics.answered(sent ? outcomeOf(status) : "cancelled");
       this.#inFlight--;
       if (this.#draining && this.#inFlight === 0) this.#whenIdle?.();
-    });
+    };
+  }
+
+  async #answerOrRefuse(exchange: Exchange, answer: () => Promise<Reply>): Promise<Reply> {
     try {
-      const reply = await this.#answer(exchange, awaitsContinue);
-      status = reply.status;
-      send(response, reply, exchange.requestId);
+      return await answer();
     } catch (thrown) {
       const { requestId } = exchange;
       const error = asWarmgateError(thrown);
-      status = error.status;
-      if (status >= 500 && status !== 501 && status !== 503 && !response.destroyed) {
-        log.warn(
-          { request_id: requestId, code: error.code, reason: error.message, err: error.cause },
-          "request failed",
-        );
+      if (error.status >= 500 && error.status !== 501 && error.status !== 503 && !exchange.caller.gone) {
+        const { code, message, cause } = error;
+        this.#options.log.warn({ request_id: requestId, code, reason: message, err: cause }, "request failed");
       }
-      const plain = errorReply(error, requestId);
-      const reply = thrown instanceof MethodNotAllowed ? { ...plain, headers: { allow: thrown.allowed } } : plain;
-      if (request.complete) send(response, reply, requestId);
-      else sendAhead(request, response, reply, requestId);
+      const reply = errorReply(error, requestId);
+      return thrown instanceof MethodNotAllowed ? { ...reply, headers: { allow: thrown.allowed } } : reply;
     }
   }
 
-  async #answer(exchange: Exchange, awaitsContinue: boolean): Promise<Reply> {
-    const { request, response } = exchange;
+  /** @param raw the whole body as it came */
+  async #answer(exchange: Exchange, route: Route, raw: Uint8Array): Promise<Reply> {
     const { authenticator, maxBodyBytes } = this.#options;
-    const route = matchRoute(request.method ?? "", request.url ?? "");
-    if (awaitsContinue) {
-      checkDeclaredLength(request, maxBodyBytes);
-      response.writeContinue();
-    }
-    const raw = await readBody(request, maxBodyBytes);
-    const signed = authenticator.authenticate(request, raw);
+    const signed = authenticator.authenticate(exchange, raw);
     if (signed) {
       exchange.requestId = signed.requestId;
       exchange.timeoutMs = String(signed.timeoutMs);
     }
-    if (this.#draining && route.to !== "server_live") response.shouldKeepAlive = false;
     // The edge compresses nothing and signs no such header, so a signed body is read as it stands.
-    const encoding = signed ? undefined : request.headers["content-encoding"];
+    const encoding = signed ? undefined : singleHeader(exchange, "content-encoding");
     const body = encoding ? await decompress(raw, encoding, maxBodyBytes) : raw;
     return this.#route(route, exchange, body);
   }
@@ -190,8 +229,8 @@ function notReady(): WarmgateError {
   return new WarmgateError("model_not_ready", "models are still loading", { retryAfterSeconds: 1 });
 }
 
-function requestIdOf(request: IncomingMessage): string {
-  const given = request.headers[REQUEST_ID];
+function requestIdOf(headers: Exchange["headers"]): string {
+  const given = headers[REQUEST_ID];
   return typeof given === "string" && REQUEST_ID_PATTERN.test(given) ? given : randomUUID();
 }
 

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import { ERROR_KINDS, type WarmgateError } from "../../shared/protocol/errors.ts";
 import { INFERENCE_HEADER_LENGTH, REQUEST_ID } from "../../shared/protocol/headers.ts";
 
@@ -32,7 +32,7 @@ export function send(response: ServerResponse, reply: Reply, requestId: string):
   if (!body) return;
   // As text, head and body leave in one write; Latin-1 is every byte as it is.
   if (body.byteLength > ONE_WRITE_BYTES) response.end(body);
-  else response.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("latin1"), "latin1");
+  else response.end(latin1(body), "latin1");
 }
 
 /** How long what is left of a refused body is read and thrown away, in milliseconds. */
@@ -59,18 +59,58 @@ export function sendAhead(request: IncomingMessage, response: ServerResponse, re
 /** @returns the body that is to follow; undefined when the response is beyond answering */
 function sendHead(response: ServerResponse, reply: Reply, requestId: string): Uint8Array | undefined {
   if (response.headersSent || response.destroyed) return undefined;
-  const body = typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
+  const body = bytesOf(reply);
+  response.writeHead(reply.status, headerList(reply, body.byteLength, requestId));
+  return body;
+}
+
+/**
+ * A reply as an HTTP/1.1 message, for a connection that no ServerResponse looks after.
+ *
+ * @param last whether the connection ends after it
+ * @returns all of it as Latin-1 text, or its head as such and its body as bytes
+ */
+export function formatReply(reply: Reply, requestId: string, last: boolean): readonly [string, Uint8Array?] {
+  const body = bytesOf(reply);
+  const headers = headerList(reply, body.byteLength, requestId);
+  let head = `HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ""}\r\n`;
+  for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`;
+  head += `date: ${httpDate()}\r\nconnection: ${last ? "close" : "keep-alive"}\r\n\r\n`;
+  return body.byteLength > ONE_WRITE_BYTES ? [head, body] : [head + latin1(body)];
+}
+
+function headerList(reply: Reply, length: number, requestId: string): string[] {
   const headers = [
     "content-type",
     reply.contentType ?? "application/json",
     "content-length",
-    String(body.byteLength),
+    String(length),
     REQUEST_ID,
     requestId,
   ];
   if (reply.headerLength !== undefined) headers.push(INFERENCE_HEADER_LENGTH, String(reply.headerLength));
   if (reply.serverTiming) headers.push("server-timing", reply.serverTiming);
   for (const name in reply.headers) headers.push(name, reply.headers[name] ?? "");
-  response.writeHead(reply.status, headers);
-  return body;
+  return headers;
+}
+
+function bytesOf({ body }: Reply): Uint8Array {
+  return typeof body === "string" ? Buffer.from(body) : body;
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+}
+
+let dateSecond = 0;
+let dateText = "";
+
+/** The value of Date, made once a second. */
+function httpDate(): string {
+  const second = Math.floor(Date.now() / 1000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    dateText = new Date(second * 1000).toUTCString();
+  }
+  return dateText;
 }
