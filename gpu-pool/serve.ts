@@ -10,6 +10,8 @@ import packageJson from "../package.json" with { type: "json" };
 import { tellParent } from "./process-messages.ts";
 import { loadModel } from "./repository/load-model.ts";
 import { ModelRepository } from "./repository/model-repository.ts";
+import type { PredictionScheduler } from "./runtime/served-model.ts";
+import { DeviceScheduler } from "./scheduler/device-scheduler.ts";
 import { realClock } from "./scheduler/real-clock.ts";
 import { openAuthenticator, SignatureAuthenticator } from "./server/authenticate.ts";
 import { createOperationsServer } from "./server/operations-server.ts";
@@ -22,17 +24,30 @@ import { PoolMetrics } from "./telemetry/metrics.ts";
 // ONNX Runtime's Linux builds report to their maker unless told not to. What is served here is nobody else's business.
 process.env.ORT_DISABLE_TELEMETRY = "1";
 
+/** Mean queueing time above which a device counts as overloaded (DAGOR's figure). */
+const OVERLOADED_WAIT_MS = 20;
+
 async function serve(settings: PoolSettings): Promise<void> {
   const log = createLog("pool", settings.logLevel);
   if (!process.versions.node.startsWith("22.")) {
     log.warn({ node: process.versions.node }, "FP16 models fail on this Node; the pool is made for Node 22");
   }
-  const { provider, deviceId, computeThreads } = settings;
-  const metrics = new PoolMetrics(() => repository.served());
-  const device = { provider, deviceId, computeThreads };
+  const { provider, deviceId, computeThreads, slots, maxQueueMs, maxQueueItems, maxQueueBytes } = settings;
+  const scheduler: PredictionScheduler = new DeviceScheduler(realClock, {
+    slots,
+    maxQueueMs,
+    maxQueueItems,
+    maxQueueBytes,
+    overloadedWaitMs: OVERLOADED_WAIT_MS,
+    weightOf: () => 1,
+    random: Math.random,
+    epochMs: Date.now,
+  });
+  const metrics = new PoolMetrics(() => repository.served(), scheduler);
+  const device = { provider, deviceId, computeThreads, slots, scheduler };
   const repository = new ModelRepository({
     folders: settings.modelFolders,
-    load: (artefact, onCrash) => loadModel(artefact, device, realClock, metrics, log, onCrash),
+    load: (artefact, onCrash) => loadModel(artefact, device, metrics, log, onCrash),
     beforeReady: () =>
       rehearse({ host: settings.host, port: server.port, key: settings.signingKeys?.[0] }, repository.served()),
     log,
@@ -42,7 +57,16 @@ async function serve(settings: PoolSettings): Promise<void> {
     : openAuthenticator;
   const { maxBodyBytes } = settings;
   const { version } = packageJson;
-  const server = new PoolServer({ repository, authenticator, metrics, clock: realClock, log, maxBodyBytes, version });
+  const server = new PoolServer({
+    repository,
+    scheduler,
+    authenticator,
+    metrics,
+    clock: realClock,
+    log,
+    maxBodyBytes,
+    version,
+  });
   const operations = createOperationsServer({
     registry: metrics.registry,
     ready: () => repository.ready && !server.draining,

@@ -16,7 +16,15 @@ const settingsSchema = z
     "pool-auth": z.enum(["signed", "open"]).default("signed"),
     provider: z.enum(["cpu", "cuda"]).default("cpu"),
     device: z.coerce.number().int().min(0).max(63).default(0),
-    "compute-threads": z.coerce.number().int().min(1).max(256).optional(),
+    slots: z.coerce.number().int().min(1).max(256).optional(),
+    "compute-threads": z.coerce.number().int().min(1).max(256).default(1),
+    "max-queue-ms": z.coerce.number().int().min(1).max(600_000).default(2_000),
+    "max-queue-items": z.coerce.number().int().min(1).max(1_000_000).default(4_096),
+    "max-queue-bytes": z.coerce
+      .number()
+      .int()
+      .min(1024)
+      .default(512 * 1024 ** 2),
     "max-body-bytes": z.coerce
       .number()
       .int()
@@ -41,8 +49,14 @@ export interface PoolSettings {
   readonly signingKeys: readonly SigningKey[] | undefined;
   readonly provider: "cpu" | "cuda";
   readonly deviceId: number;
+  /** Runs that the device takes at once. */
+  readonly slots: number;
   /** Threads that one run may use. */
   readonly computeThreads: number;
+  /** What may wait for the device: predicted milliseconds, requests, bytes of their inputs. */
+  readonly maxQueueMs: number;
+  readonly maxQueueItems: number;
+  readonly maxQueueBytes: number;
   readonly maxBodyBytes: number;
   /** How long a stopping process may take to answer what it has taken in, in milliseconds. */
   readonly drainMs: number;
@@ -63,7 +77,11 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
       "pool-auth": option,
       provider: option,
       device: option,
+      slots: option,
       "compute-threads": option,
+      "max-queue-ms": option,
+      "max-queue-items": option,
+      "max-queue-bytes": option,
       "max-body-bytes": option,
       "drain-ms": option,
       "log-level": option,
@@ -86,7 +104,11 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
     signingKeys: given["pool-auth"] === "open" ? undefined : readKeys(environment.POOL_SIGNING_KEYS),
     provider: given.provider,
     deviceId: given.device,
-    computeThreads: given["compute-threads"] ?? Math.max(1, Math.floor(availableParallelism() / 2)),
+    slots: given.slots ?? (given.provider === "cuda" ? 1 : availableParallelism()),
+    computeThreads: given["compute-threads"],
+    maxQueueMs: given["max-queue-ms"],
+    maxQueueItems: given["max-queue-items"],
+    maxQueueBytes: given["max-queue-bytes"],
     maxBodyBytes: given["max-body-bytes"],
     drainMs: given["drain-ms"],
     logLevel: given["log-level"],

@@ -23,7 +23,7 @@ describe("model.json", () => {
     );
 
   test("without the file, or with an empty one, everything is derived", async () => {
-    const derived = { description: "", deterministic: false, warmup: [] };
+    const derived = { description: "", deterministic: false, maxDelayMs: 0, nonFinite: "allow", warmup: [] };
     assert.deepEqual(await readModelJson(undefined), derived);
     assert.deepEqual(await read("{}"), derived);
   });
@@ -33,7 +33,10 @@ describe("model.json", () => {
       description: "d",
       deterministic: true,
       maxBatch: 8,
+      maxDelayMs: 2.5,
+      instances: 3,
       computeThreads: 2,
+      nonFinite: "refuse",
       warmup: [{ inputs: [{}] }],
     };
     assert.deepEqual(await read(JSON.stringify(declared)), declared);
@@ -47,6 +50,36 @@ describe("model.json", () => {
       assert.ok(message.includes(fault), `${fault} is not named in: ${message}`);
     }
   });
+
+  const padding = { axis: 1, sizes: [32, 64], inputs: { ids: 0, mask: false, words: "" }, outputs: ["state"] };
+
+  test("declared padding is taken, and needs no outputs", async () => {
+    assert.deepEqual((await read(JSON.stringify({ padding }))).padding, padding);
+    const { outputs, ...withoutOutputs } = padding;
+    assert.deepEqual((await read(JSON.stringify({ padding: withoutOutputs }))).padding?.outputs, []);
+    assert.equal((await read("{}")).padding, undefined);
+  });
+
+  const wrongPadding: [string, object, string][] = [
+    ["the batch as its axis", { axis: 0 }, "padding.axis"],
+    ["no size", { sizes: [] }, "padding.sizes"],
+    ["a size of 0", { sizes: [0, 8] }, "padding.sizes.0"],
+    ["a size that is no whole number", { sizes: [8.5] }, "padding.sizes.0"],
+    ["a size twice", { sizes: [8, 8] }, "padding.sizes: must be ascending"],
+    ["sizes that descend", { sizes: [64, 32] }, "padding.sizes: must be ascending"],
+    ["more sizes than can be warmed", { sizes: Array.from({ length: 33 }, (_, at) => at + 1) }, "padding.sizes"],
+    ["a size beyond all memory", { sizes: [2 ** 40] }, "padding.sizes.0"],
+    ["no input", { inputs: {} }, "padding.inputs: must name at least one"],
+    ["a pad value that is a list", { inputs: { ids: [0] } }, "padding.inputs.ids"],
+    ["an output twice", { outputs: ["a", "a"] }, "padding.outputs: must name each output once"],
+    ["a key that is not known", { axes: [1] }, "axes"],
+  ];
+  for (const [what, change, fault] of wrongPadding) {
+    test(`padding with ${what} is refused`, async () => {
+      const message = await refusal(JSON.stringify({ padding: { ...padding, ...change } }));
+      assert.ok(message.includes(fault), message);
+    });
+  }
 
   test("what is no JSON object is refused, without the file's path", async () => {
     for (const text of ["", "{", "[]", "null", "3", "\ufeff{}x"]) {

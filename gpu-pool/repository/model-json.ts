@@ -2,6 +2,35 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 
+/** Most sizes that a padded axis may have: each is a shape that is warmed before the model serves. */
+const MOST_SIZES = 32;
+/** Longest padded axis: a minute of sound at 16 kHz. */
+const LONGEST = 2 ** 20;
+
+/**
+ * Padding that the model's owner declares safe; whether it is, warm-up tries to refute.
+ *
+ *     { "axis": 1, "sizes": [32, 64, 128], "inputs": { "input_ids": 0, "attention_mask": 0 }, "outputs": ["last_hidden_state"] }
+ */
+const paddingSchema = z.strictObject({
+  /** The padded axis; 0 is the batch. */
+  axis: z.int().min(1).max(15),
+  sizes: z
+    .array(z.int().min(1).max(LONGEST))
+    .min(1)
+    .max(MOST_SIZES)
+    .refine(isAscending, "must be ascending, each once"),
+  /** Name -> pad value: a number, true or false for BOOL, a string for BYTES. */
+  inputs: z
+    .record(z.string(), z.union([z.number(), z.boolean(), z.string().max(256)]))
+    .refine((inputs) => Object.keys(inputs).length > 0, "must name at least one input"),
+  /** Outputs that grow with the axis and are cut back to the request's own size. */
+  outputs: z
+    .array(z.string())
+    .refine((names) => new Set(names).size === names.length, "must name each output once")
+    .default([]),
+});
+
 /**
  * `model.json`, beside a model's version folders. All of it is optional: names, datatypes and shapes are read from
  * the ONNX file, and whether the model can be batched is found out at warm-up.
@@ -12,8 +41,16 @@ const modelJsonSchema = z.strictObject({
   deterministic: z.boolean().default(false),
   /** Largest batch in rows; 0 runs every request alone. Left out, it is derived. */
   maxBatch: z.int().min(0).max(4096).optional(),
-  /** Threads that one run may use. Left out: half the cores. */
+  /** How long an idle device may wait for a fuller batch, in milliseconds, when enough requests are coming to fill it. */
+  maxDelayMs: z.number().min(0).max(1000).default(0),
+  /** Copies of the model, each with a thread: how many runs of it go on at once. Left out: one a slot of the device. */
+  instances: z.int().min(1).max(64).optional(),
+  /** Threads that one run may use. Left out: as the pool is told. */
   computeThreads: z.int().min(1).max(256).optional(),
+  /** `refuse` turns an answer with NaN or Infinity in it into an error; `allow` passes it on. */
+  nonFinite: z.enum(["allow", "refuse"]).default("allow"),
+  /** Requests are padded along one axis to the next of these sizes. Left out, nothing is padded. */
+  padding: paddingSchema.optional(),
   /** Inference requests (the body of /infer) that are run before the model is published; a failing one fails the load. */
   warmup: z
     .array(z.looseObject({ inputs: z.array(z.unknown()).min(1) }))
@@ -36,4 +73,8 @@ export async function readModelJson(file: string | undefined): Promise<ModelJson
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join(".") || "it"}: ${issue.message}`);
   throw new WarmgateError("model_rejected", `model.json is not valid: ${faults.join("; ")}`);
+}
+
+function isAscending(sizes: readonly number[]): boolean {
+  return sizes.every((size, at) => at === 0 || size > (sizes[at - 1] ?? 0));
 }

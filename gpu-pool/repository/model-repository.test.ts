@@ -7,7 +7,8 @@ import { pino } from "pino";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { until } from "../../test/support/until.ts";
 import type { ModelInstance } from "../runtime/model-instance.ts";
-import { ServedModel } from "../runtime/served-model.ts";
+import { type PredictionScheduler, ServedModel } from "../runtime/served-model.ts";
+import { DeviceScheduler } from "../scheduler/device-scheduler.ts";
 import { realClock } from "../scheduler/real-clock.ts";
 import { type Artefact, ModelRepository } from "./model-repository.ts";
 
@@ -40,7 +41,19 @@ class Script {
     const { name, version, digest } = artefact;
     const identity = { name, version, digest, description: content, deterministic: false, provider: "cpu" };
     const metrics = { answered: () => undefined, waited: () => undefined, ran: () => undefined };
-    return new ServedModel(identity, instance as ModelInstance, { maxBatch: 0, outputs: [] }, metrics, realClock);
+    const policy = { maxDelayMs: 0, padBatches: false, refuseNonFinite: false, padding: undefined };
+    const scheduler: PredictionScheduler = new DeviceScheduler(realClock, {
+      slots: 1,
+      maxQueueMs: 1,
+      maxQueueItems: 1,
+      maxQueueBytes: 1,
+      overloadedWaitMs: 1,
+      weightOf: () => 1,
+      random: () => 0,
+      epochMs: () => 0,
+    });
+    const warmUp = { maxBatch: 0, outputs: [], timings: [] };
+    return new ServedModel(identity, [instance as ModelInstance], warmUp, policy, metrics, scheduler);
   }
 }
 

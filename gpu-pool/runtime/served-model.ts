@@ -1,20 +1,27 @@
 /**
- * One version of a model, loaded, warm and taking work: signature, queue and thread together.
+ * One version of a model, loaded, warm and taking work: signature, place on the device and threads together.
  *
- * Promises: an answer belongs to the request it is given to; outputs have the shape they must have or the request
- * fails; `close` lets everything that was taken in finish.
+ * Promises: what does not fit the signature is refused before it is queued; `close` lets everything that was taken in
+ * finish.
  */
+import { createHash } from "node:crypto";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
+import type { PriorityClass } from "../../shared/protocol/priority.ts";
 import { checkInputs, selectOutputs } from "../../shared/protocol/signature.ts";
 import type { InferenceRequest, ModelSignature, Tensor } from "../../shared/protocol/tensor.ts";
-import type { Clock, Executor } from "../scheduler/executor.ts";
-import { FifoBatcher, type Ticket } from "../scheduler/fifo-batcher.ts";
+import { batchSizesUpTo, CostModel } from "../scheduler/cost-model.ts";
+import type { DeviceScheduler } from "../scheduler/device-scheduler.ts";
+import type { Answer, Ticket } from "../scheduler/entry.ts";
+import type { Lane } from "../scheduler/lane.ts";
 import { InferenceStatistics } from "../telemetry/inference-statistics.ts";
 import type { ModelMetrics } from "../telemetry/model-metrics.ts";
-import { joinRows, splitRows } from "./batch.ts";
+import { BatchExecutor, type Prediction, type Work } from "./batch-executor.ts";
+import { bucketName } from "./bucket-name.ts";
 import type { ModelInstance } from "./model-instance.ts";
-import type { TransferableTensor } from "./ort-tensor.ts";
+import { bucketOf, type Padding, padInputs, sliceOutputs } from "./padding.ts";
 import type { WarmUpReport } from "./warm-up.ts";
+
+export type PredictionScheduler = DeviceScheduler<Work, Prediction>;
 
 /** What identifies a version and where it came from. */
 export interface ModelIdentity {
@@ -27,116 +34,117 @@ export interface ModelIdentity {
   readonly deterministic: boolean;
 }
 
-interface Work {
-  readonly inputs: readonly Tensor[];
-  readonly outputs: readonly string[];
-  readonly rows: number;
+/** How a model wants to be run. */
+export interface ServingPolicy {
+  /** How long an idle device may wait for a fuller batch, in milliseconds. */
+  readonly maxDelayMs: number;
+  /** Whether batches are filled up to an allowed size. */
+  readonly padBatches: boolean;
+  readonly refuseNonFinite: boolean;
+  readonly padding: Padding | undefined;
 }
 
-export interface Prediction {
-  readonly outputs: readonly Tensor[];
-  /** Time in ONNX Runtime of the whole batch, in milliseconds. */
-  readonly computeMs: number;
+/** Who asks, how urgently, and until when. */
+export interface Demand {
+  readonly tenant: string;
+  readonly priority: PriorityClass;
+  /** On the scheduler's clock. */
+  readonly deadline: number;
 }
 
-/** Queue in multiples of the largest batch. */
-const QUEUED_BATCHES = 64;
-const QUEUED_ALONE = 256;
-
-export class ServedModel implements Executor<Work, Prediction> {
+export class ServedModel {
   readonly identity: ModelIdentity;
   readonly signature: ModelSignature;
   /** Rows that may run together; 0 when requests run alone. */
   readonly maxBatch: number;
+  /** Instances, each with a thread of its own. */
+  readonly instanceCount: number;
+  readonly policy: ServingPolicy;
   readonly statistics = new InferenceStatistics();
   readonly metrics: ModelMetrics;
-  readonly #instance: ModelInstance;
-  readonly #batcher: FifoBatcher<Work, Prediction>;
+  readonly lane: Lane<Work, Prediction>;
+  readonly costs: CostModel;
+  readonly #scheduler: PredictionScheduler;
+  readonly #instances: readonly ModelInstance[];
 
+  /** @param instances at least one, all of the same artefact */
   constructor(
     identity: ModelIdentity,
-    instance: ModelInstance,
+    instances: readonly [ModelInstance, ...ModelInstance[]],
     warmUp: WarmUpReport,
+    policy: ServingPolicy,
     metrics: ModelMetrics,
-    clock: Clock,
+    scheduler: PredictionScheduler,
   ) {
+    const { maxBatch } = warmUp;
+    const batched = maxBatch > 0;
     this.identity = identity;
-    this.signature = { inputs: instance.signature.inputs, outputs: warmUp.outputs };
-    this.maxBatch = warmUp.maxBatch;
+    this.signature = { inputs: instances[0].signature.inputs, outputs: warmUp.outputs };
+    this.maxBatch = maxBatch;
+    this.instanceCount = instances.length;
+    this.policy = policy;
     this.metrics = metrics;
-    this.#instance = instance;
-    this.#batcher = new FifoBatcher(this, clock, {
-      maxBatchRows: warmUp.maxBatch || 1,
-      maxQueuedRows: warmUp.maxBatch > 0 ? warmUp.maxBatch * QUEUED_BATCHES : QUEUED_ALONE,
+    this.#scheduler = scheduler;
+    this.#instances = instances;
+    const largestBatch = Math.max(1, maxBatch);
+    const sizes = batchSizesUpTo(largestBatch);
+    this.costs = new CostModel(sizes, policy.padBatches);
+    for (const { bucket, rows, ms } of warmUp.timings) this.costs.seed(bucket, rows, ms);
+    const executor = new BatchExecutor({
+      instances,
+      signature: this.signature,
+      batched,
+      paddedSizes: batched && policy.padBatches ? sizes : undefined,
+      refuseNonFinite: policy.refuseNonFinite,
+      onRun: (rows, computeMs) => {
+        this.statistics.ran(rows, computeMs);
+        metrics.ran(rows, computeMs);
+      },
     });
-  }
-
-  get queuedRows(): number {
-    return this.#batcher.queuedRows;
+    const { maxDelayMs } = policy;
+    this.lane = scheduler.addLane({
+      executor,
+      costs: this.costs,
+      largestBatch,
+      instances: instances.length,
+      maxDelayMs,
+    });
   }
 
   /**
    * Checks a request against the signature and queues it.
    *
-   * @param deadline on the clock's scale
-   * @throws WarmgateError `input_mismatch`, `unknown_output`, `batch_too_large`, `overloaded`, `deadline_exceeded`
+   * @throws WarmgateError `input_mismatch`, `unknown_output`, `batch_too_large`, `overloaded`, `deadline_unreachable`
    */
-  submit(request: InferenceRequest, deadline: number): Ticket<Prediction> {
-    const { signature } = this;
+  submit(request: InferenceRequest, demand: Demand): Ticket<Prediction> {
+    const { signature, identity } = this;
     checkInputs(signature, request.inputs);
     const outputs = selectOutputs(signature, request.outputs);
     const rows = this.maxBatch > 0 ? batchRows(request.inputs) : 1;
-    const batchKey = this.maxBatch > 0 ? trailingShapes(signature, request.inputs) : "";
-    return this.#batcher.submit({ item: { inputs: request.inputs, outputs, rows }, rows, batchKey, deadline });
-  }
-
-  async run(batch: readonly Work[]): Promise<readonly Prediction[]> {
-    const wanted = union(batch.map((work) => work.outputs));
-    const inputs = this.signature.inputs.map((spec) => joinRows(gather(batch, spec.name)));
-    const { outputs, computeMs } = await this.#instance.run(inputs, wanted);
-    const rowCounts = batch.map((work) => work.rows);
-    const rows = rowCounts.reduce((sum, count) => sum + count, 0);
-    this.statistics.ran(rows, computeMs);
-    this.metrics.ran(rows, computeMs);
-    const shares = this.maxBatch > 0 ? outputs.map((output) => splitRows(output, rowCounts)) : [];
-    return batch.map((work, index) => ({
-      computeMs,
-      outputs: work.outputs.map((name) => {
-        const position = wanted.indexOf(name);
-        const share = this.maxBatch > 0 ? shares[position]?.[index] : whole(outputs[position]);
-        if (!share) throw new WarmgateError("internal", `output '${name}' is missing from the batch`);
-        return share;
-      }),
-    }));
+    const { padding } = this.policy;
+    const fit = padding && bucketOf(padding, request.inputs);
+    const inputs = padding && fit ? padInputs(padding, request.inputs, fit.bucket) : request.inputs;
+    const ticket = this.#scheduler.submit(this.lane, {
+      item: { inputs, outputs, rows },
+      rows,
+      bytes: inputs.reduce((sum, { bytes }) => sum + bytes.byteLength, 0),
+      bucket: bucketName(signature, inputs),
+      digest: identity.deterministic ? digestOf(demand.tenant, request.inputs, outputs) : undefined,
+      ...demand,
+    });
+    if (!padding || !fit || fit.size === fit.bucket) return ticket;
+    const sliced = (answer: Answer<Prediction>): Answer<Prediction> => {
+      const { outputs: padded, computeMs } = answer.result;
+      return { ...answer, result: { computeMs, outputs: sliceOutputs(padding, padded, fit.size, fit.bucket) } };
+    };
+    return { result: ticket.result.then(sliced), cancel: ticket.cancel };
   }
 
   /** Answers what was taken in, then releases the model. Nothing may be submitted any more. */
   async close(): Promise<void> {
-    await this.#batcher.drained();
-    await this.#instance.close();
+    await this.#scheduler.removeLane(this.lane);
+    await Promise.all(this.#instances.map((instance) => instance.close()));
   }
-}
-
-function whole(output: TransferableTensor | undefined): Tensor | undefined {
-  return output && { ...output, bytes: new Uint8Array(output.buffer) };
-}
-
-function gather(batch: readonly Work[], name: string): [Tensor, ...Tensor[]] {
-  const [first, ...rest] = batch.map((work) => {
-    const tensor = work.inputs.find((input) => input.name === name);
-    if (!tensor) throw new WarmgateError("input_mismatch", `input '${name}' is missing`);
-    return tensor;
-  });
-  if (!first) throw new WarmgateError("internal", "a batch cannot be empty");
-  return [first, ...rest];
-}
-
-function union(lists: readonly (readonly string[])[]): readonly string[] {
-  const [first] = lists;
-  if (first && lists.every((list) => list === first || list.length === first.length)) {
-    if (lists.every((list) => list.every((name, index) => name === first[index]))) return first;
-  }
-  return [...new Set(lists.flat())];
 }
 
 /** Rows of the batch dimension, which every input of a batched model must agree on. */
@@ -153,13 +161,15 @@ function batchRows(inputs: readonly Tensor[]): number {
   return rows;
 }
 
-function trailingShapes(signature: ModelSignature, inputs: readonly Tensor[]): string {
-  return signature.inputs
-    .map((spec) =>
-      inputs
-        .find((input) => input.name === spec.name)
-        ?.shape.slice(1)
-        .join("x"),
-    )
-    .join(";");
+/** Names a request by everything its answer depends on, and by its tenant: nobody learns what another has asked. */
+function digestOf(tenant: string, inputs: readonly Tensor[], outputs: readonly string[]): string {
+  const hash = createHash("sha256");
+  const head = [
+    tenant,
+    outputs,
+    inputs.map(({ name, datatype, shape, bytes }) => [name, datatype, shape, bytes.length]),
+  ];
+  hash.update(JSON.stringify(head)).update("\n");
+  for (const { bytes } of inputs) hash.update(bytes);
+  return hash.digest("base64");
 }

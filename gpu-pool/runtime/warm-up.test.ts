@@ -12,7 +12,13 @@ async function warm(model: string, given: Partial<WarmUpSettings> = {}): Promise
   const file = `${MODELS}/${model}/1/model.onnx`;
   const instance = await ModelInstance.load({ file, provider: "cpu", deviceId: 0, computeThreads: 1 });
   try {
-    return await warmUp(instance, { maxBatch: undefined, samples: [], budgetMs: 3_000, ...given });
+    return await warmUp(instance, {
+      maxBatch: undefined,
+      samples: [],
+      padding: undefined,
+      budgetMs: 3_000,
+      ...given,
+    });
   } finally {
     await instance.close();
   }

@@ -8,9 +8,13 @@
  */
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import type { Tensor, TensorSpec } from "../../shared/protocol/tensor.ts";
+import { batchSizesUpTo } from "../scheduler/cost-model.ts";
 import { joinRows, splitRows } from "./batch.ts";
+import { bucketName } from "./bucket-name.ts";
 import { exampleInput } from "./example-input.ts";
 import type { ModelInstance, RunResult } from "./model-instance.ts";
+import { type Padding, provePadding } from "./padding.ts";
+import type { SessionSignature } from "./signature.ts";
 import { sameWithin } from "./tensor-compare.ts";
 
 /** Sizes tried for dimensions that vary and are not the batch: what small networks, sequences and images accept. */
@@ -24,8 +28,18 @@ export interface WarmUpReport {
   readonly notBatched?: string;
   /** Why no input could be derived, when none could; the first request then meets a cold model. */
   readonly notWarmed?: string;
+  /** What batches took, to begin with. */
+  readonly timings: readonly Timing[];
   /** Outputs with the rank that was seen, where the model file leaves it open. */
   readonly outputs: readonly TensorSpec[];
+}
+
+/** One size of batch, timed. */
+export interface Timing {
+  /** Shapes behind the batch dimension, as `bucketName` writes them. */
+  readonly bucket: string;
+  readonly rows: number;
+  readonly ms: number;
 }
 
 export interface WarmUpSettings {
@@ -33,19 +47,20 @@ export interface WarmUpSettings {
   readonly maxBatch: number | undefined;
   /** Declared inputs, one list a request. Without any they are derived from the signature. */
   readonly samples: readonly (readonly Tensor[])[];
+  /** Sizes of the padded axis, each of which is warmed; undefined when nothing is padded. */
+  readonly padding: Padding | undefined;
   /** Time after which no further batch size is tried, in milliseconds. */
   readonly budgetMs: number;
 }
 
-/** @throws WarmgateError `model_rejected` when a declared sample fails or a declared batch cannot be batched */
+/**
+ * @throws WarmgateError `model_rejected` when a declared sample fails, a declared batch cannot be batched, or padding
+ * changes the answers
+ */
 export async function warmUp(instance: ModelInstance, settings: WarmUpSettings): Promise<WarmUpReport> {
   const { signature } = instance;
-  const outputNames = signature.outputs.map((output) => output.name);
-  const run = (inputs: readonly Tensor[]) =>
-    instance.run(
-      inputs.map((input) => joinRows([input])),
-      outputNames,
-    );
+  const { padding } = settings;
+  const run = runnerOf(instance);
 
   for (const sample of settings.samples) {
     await run(sample).catch((error: Error) => {
@@ -58,25 +73,89 @@ export async function warmUp(instance: ModelInstance, settings: WarmUpSettings):
   if (derived.free === undefined) {
     const why = `no input could be derived from the signature: ${derived.reason}`;
     if (settings.maxBatch) throw new WarmgateError("model_rejected", `maxBatch cannot be proven, ${why}`);
-    return { maxBatch: 0, notBatched: why, outputs, ...(settings.samples.length > 0 ? {} : { notWarmed: why }) };
+    if (padding) throw new WarmgateError("model_rejected", `padding cannot be proven, ${why}`);
+    const timings = await timeSamples(signature, settings.samples, run);
+    return { maxBatch: 0, notBatched: why, outputs, timings, ...(timings.length > 0 ? {} : { notWarmed: why }) };
   }
+  if (padding) await provePadding(run, { inputs: signature.inputs, outputs }, padding, settings.samples, derived.free);
 
   const notBatched =
     settings.maxBatch === 0 ? "model.json says so" : await refuteBatching(signature.inputs, derived.free, run);
   if (notBatched !== undefined) {
     if (settings.maxBatch)
       throw new WarmgateError("model_rejected", `maxBatch is ${settings.maxBatch}, but ${notBatched}`);
-    return { maxBatch: 0, notBatched, outputs };
+    const timings = await timeGrid(signature, padding?.sizes ?? [derived.free], [1], settings.budgetMs, run);
+    return { maxBatch: 0, notBatched, outputs, timings };
   }
   const maxBatch = settings.maxBatch ?? DEFAULT_MAX_BATCH;
-  const giveUpAt = performance.now() + settings.budgetMs;
-  for (let rows = 4; rows < maxBatch * 2 && performance.now() < giveUpAt; rows *= 2) {
-    const size = Math.min(rows, maxBatch);
-    await run(examples(signature.inputs, size, derived.free, 0));
-  }
+  const grid = [padding?.sizes ?? [derived.free], batchSizesUpTo(maxBatch)] as const;
+  const timings = await timeGrid(signature, ...grid, settings.budgetMs, run);
   // Some exporters declare a first dimension of 1 that grows with the batch all the same.
   const growing = outputs.map((output) => ({ ...output, shape: [-1, ...output.shape.slice(1)] }));
-  return { maxBatch, outputs: growing };
+  return { maxBatch, outputs: growing, timings };
+}
+
+/** Runs another instance of a model through the sizes that the first was warmed in. */
+export async function warmAlike(
+  instance: ModelInstance,
+  report: WarmUpReport,
+  settings: WarmUpSettings,
+): Promise<void> {
+  const run = runnerOf(instance);
+  for (const sample of settings.samples) await run(sample);
+  const buckets = settings.padding?.sizes ?? [(await deriveFreeSize(instance.signature.inputs, run)).free ?? 0];
+  if (buckets.includes(0)) return;
+  const sizes = batchSizesUpTo(Math.max(1, report.maxBatch));
+  await timeGrid(instance.signature, buckets, sizes, settings.budgetMs, run);
+}
+
+function runnerOf(instance: ModelInstance): Run {
+  const outputNames = instance.signature.outputs.map((output) => output.name);
+  return (inputs) =>
+    instance.run(
+      inputs.map((input) => joinRows([input])),
+      outputNames,
+    );
+}
+
+/** Warms and times every size of batch in every bucket, small ones first, until the time is up. */
+async function timeGrid(
+  { inputs }: SessionSignature,
+  frees: readonly number[],
+  sizes: readonly number[],
+  budgetMs: number,
+  run: Run,
+): Promise<Timing[]> {
+  const timings: Timing[] = [];
+  const giveUpAt = performance.now() + budgetMs;
+  for (const rows of sizes) {
+    for (const free of frees) {
+      if (performance.now() >= giveUpAt) return timings;
+      const batch = examples(inputs, rows, free, 0);
+      timings.push({ bucket: bucketName({ inputs }, batch), rows, ms: await secondRunMs(batch, run) });
+    }
+  }
+  return timings;
+}
+
+async function timeSamples(
+  { inputs }: SessionSignature,
+  samples: readonly (readonly Tensor[])[],
+  run: Run,
+): Promise<Timing[]> {
+  const timings: Timing[] = [];
+  for (const sample of samples) {
+    timings.push({ bucket: bucketName({ inputs }, sample), rows: 1, ms: await secondRunMs(sample, run) });
+  }
+  return timings;
+}
+
+/** The first run of a shape pays for kernels and memory that later ones find ready. */
+async function secondRunMs(inputs: readonly Tensor[], run: Run): Promise<number> {
+  await run(inputs);
+  const startedAt = performance.now();
+  await run(inputs);
+  return performance.now() - startedAt;
 }
 
 type Run = (inputs: readonly Tensor[]) => Promise<RunResult>;

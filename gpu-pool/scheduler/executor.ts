@@ -3,10 +3,10 @@ export interface Executor<Item, Result> {
   /**
    * Runs the items as one batch.
    *
-   * @returns one result an item, in the items' order
-   * @throws when the batch failed as a whole; every item of it then fails
+   * @returns one outcome an item, in the items' order; an Error fails that item alone
+   * @throws when the batch failed as a whole; it is then halved to find the item that the model cannot take
    */
-  run(items: readonly Item[]): Promise<readonly Result[]>;
+  run(items: readonly Item[]): Promise<readonly (Result | Error)[]>;
 }
 
 /** Time and timers, handed in so that every rule can be tested without waiting. Milliseconds, monotonic. */

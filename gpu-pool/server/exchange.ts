@@ -20,6 +20,8 @@ export interface Exchange {
   requestId: string;
   /** How long the edge allows, as it signed it; undefined for a request that carries no signature. */
   timeoutMs: string | undefined;
+  /** Who asks, as the edge signed it, or as a tool says it to an open pool. */
+  tenant: string;
 }
 
 /** A request as Node's HTTP server hands it out. */
@@ -37,6 +39,7 @@ export function nodeExchange(request: IncomingMessage, response: ServerResponse,
     },
     requestId,
     timeoutMs: undefined,
+    tenant: "",
   };
 }
 

@@ -1,14 +1,16 @@
 import { WarmgateError } from "../../shared/protocol/errors.ts";
-import { INFERENCE_HEADER_LENGTH } from "../../shared/protocol/headers.ts";
+import { INFERENCE_HEADER_LENGTH, POOL_LOAD } from "../../shared/protocol/headers.ts";
+import { priorityClass } from "../../shared/protocol/priority.ts";
 import { decodeInferenceRequest, decodeRawRequest } from "../../shared/protocol/request.ts";
 import { encodeInferenceResponse } from "../../shared/protocol/response.ts";
 import type { InferenceRequest } from "../../shared/protocol/tensor.ts";
 import { timeBudget } from "../../shared/protocol/time-budget.ts";
-import type { ServedModel } from "../runtime/served-model.ts";
+import type { PredictionScheduler, ServedModel } from "../runtime/served-model.ts";
 import type { Clock } from "../scheduler/executor.ts";
 import { outcomeOf } from "../telemetry/metrics.ts";
 import { compressReply } from "./compression.ts";
 import { type Exchange, singleHeader, statedTimeout } from "./exchange.ts";
+import { formatLoad } from "./load.ts";
 import type { Reply } from "./reply.ts";
 
 /** Parameters that promise a behaviour which is not there; taking them silently would be a lie. */
@@ -20,17 +22,24 @@ const UNSERVED_PARAMETERS = ["sequence_id", "sequence_start", "sequence_end"];
  * @param body the request's body, uncompressed
  * @throws WarmgateError every refusal of the protocol, the model and the queue
  */
-export async function infer(model: ServedModel, exchange: Exchange, body: Uint8Array, clock: Clock): Promise<Reply> {
+export async function infer(
+  model: ServedModel,
+  exchange: Exchange,
+  body: Uint8Array,
+  clock: Clock,
+  scheduler: PredictionScheduler,
+): Promise<Reply> {
   const { caller } = exchange;
   const startedAt = clock.now();
   try {
     const asked = decode(model, exchange, body);
     const decodedAt = clock.now();
     const budget = timeBudget(statedTimeout(exchange), asked.parameters);
-    const ticket = model.submit(asked, startedAt + budget);
+    const priority = priorityClass(asked.parameters);
+    const ticket = model.submit(asked, { tenant: exchange.tenant, priority, deadline: startedAt + budget });
     // A caller that goes away takes its rows out of the queue.
     caller.onceGone(ticket.cancel);
-    const { result, queuedMs, batchRows } = await ticket.result;
+    const { result, queuedMs, batchRows, deviceMs } = await ticket.result;
     caller.offGone(ticket.cancel);
     const answeredAt = clock.now();
     const { name, version } = model.identity;
@@ -56,7 +65,9 @@ export async function infer(model: ServedModel, exchange: Exchange, body: Uint8A
       ...(binary ? { contentType: "application/octet-stream" } : {}),
       serverTiming:
         `decode;dur=${round(decodedAt - startedAt)}, queue;dur=${round(queuedMs)}, ` +
-        `compute;dur=${round(result.computeMs)}, encode;dur=${round(finishedAt - answeredAt)}, batch;desc=${batchRows}`,
+        `compute;dur=${round(result.computeMs)}, device;dur=${round(deviceMs)}, ` +
+        `encode;dur=${round(finishedAt - answeredAt)}, batch;desc=${batchRows}`,
+      headers: { [POOL_LOAD]: formatLoad(scheduler.load) },
     };
     // Other replies stay plain: clients undo compression of inference results only.
     const accepted = singleHeader(exchange, "accept-encoding");

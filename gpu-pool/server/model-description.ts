@@ -1,3 +1,4 @@
+import { PRIORITY_CLASSES } from "../../shared/protocol/priority.ts";
 import type { ServedModel } from "../runtime/served-model.ts";
 import type { Duration } from "../telemetry/inference-statistics.ts";
 
@@ -16,7 +17,7 @@ export function modelMetadata({ identity, signature }: ServedModel, versions: re
 }
 
 /** Model configuration in the shape that Triton's clients and perf_analyzer read: `dims` leave the batch dimension out. */
-export function modelConfig({ identity, signature, maxBatch }: ServedModel): unknown {
+export function modelConfig({ identity, signature, maxBatch, instanceCount, policy }: ServedModel): unknown {
   const spec = ({ name, datatype, shape }: (typeof signature.inputs)[number]) => ({
     name,
     data_type: datatype === "BYTES" ? "TYPE_STRING" : `TYPE_${datatype}`,
@@ -29,8 +30,15 @@ export function modelConfig({ identity, signature, maxBatch }: ServedModel): unk
     max_batch_size: maxBatch,
     input: signature.inputs.map(spec),
     output: signature.outputs.map(spec),
-    dynamic_batching: maxBatch > 0 ? { max_queue_delay_microseconds: 0 } : undefined,
-    instance_group: [{ kind: identity.provider === "cuda" ? "KIND_GPU" : "KIND_CPU", count: 1 }],
+    dynamic_batching:
+      maxBatch > 0
+        ? {
+            max_queue_delay_microseconds: policy.maxDelayMs * 1000,
+            priority_levels: PRIORITY_CLASSES.length,
+            default_priority_level: PRIORITY_CLASSES.indexOf("default") + 1,
+          }
+        : undefined,
+    instance_group: [{ kind: identity.provider === "cuda" ? "KIND_GPU" : "KIND_CPU", count: instanceCount }],
     response_cache: { enable: false },
     model_transaction_policy: { decoupled: false },
     parameters: {
@@ -43,7 +51,7 @@ export function modelConfig({ identity, signature, maxBatch }: ServedModel): unk
 }
 
 /** One entry of `model_stats` of the statistics extension. Copying to and from the device is part of compute_infer. */
-export function modelStatistics({ identity, statistics: own }: ServedModel): unknown {
+export function modelStatistics({ identity, statistics: own, costs, lane }: ServedModel, now: number): unknown {
   const none: Duration = { count: 0, ns: 0 };
   const untimed = { count: own.compute.count, ns: 0 };
   return {
@@ -72,5 +80,7 @@ export function modelStatistics({ identity, statistics: own }: ServedModel): unk
         compute_output: { count: compute.count, ns: 0 },
       })),
     memory_usage: [],
+    // Beyond the extension: what the scheduler expects of this model, and what became of its requests.
+    scheduling: { batch_costs: costs.table(now), ...lane.counts },
   };
 }

@@ -11,14 +11,16 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import type { Logger } from "pino";
 import { asWarmgateError, WarmgateError } from "../../shared/protocol/errors.ts";
-import { REQUEST_ID } from "../../shared/protocol/headers.ts";
+import { POOL_LOAD, REQUEST_ID, TENANT } from "../../shared/protocol/headers.ts";
 import type { ModelRepository } from "../repository/model-repository.ts";
+import type { PredictionScheduler } from "../runtime/served-model.ts";
 import type { Clock } from "../scheduler/executor.ts";
 import { outcomeOf, type PoolMetrics } from "../telemetry/metrics.ts";
 import type { Authenticator } from "./authenticate.ts";
 import { DirectLane, type DirectRequest } from "./direct-lane.ts";
 import { type Exchange, nodeExchange, singleHeader } from "./exchange.ts";
 import { infer } from "./inference.ts";
+import { formatLoad } from "./load.ts";
 import { modelConfig, modelMetadata, modelStatistics } from "./model-description.ts";
 import { errorReply, jsonReply, LINGER_MS, type Reply, send, sendAhead } from "./reply.ts";
 import { loadFromRepository, repositoryIndex, unloadFromRepository } from "./repository-control.ts";
@@ -27,6 +29,7 @@ import { MethodNotAllowed, matchRoute, type Route } from "./routing.ts";
 
 export interface PoolServerOptions {
   readonly repository: ModelRepository;
+  readonly scheduler: PredictionScheduler;
   readonly authenticator: Authenticator;
   readonly metrics: PoolMetrics;
   readonly clock: Clock;
@@ -37,12 +40,13 @@ export interface PoolServerOptions {
 }
 
 /** What `GET /v2` advertises: only what is served. */
-const EXTENSIONS = ["binary_tensor_data", "model_repository", "model_configuration", "statistics"];
+const EXTENSIONS = ["binary_tensor_data", "model_repository", "model_configuration", "statistics", "schedule_policy"];
 
 /** Longer than any proxy in front keeps a connection: the side that sends requests must be the one that closes. */
 const KEEP_ALIVE_MS = 960_000;
 const HEADERS_MS = 10_000;
 
+const TENANT_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
 
 export class PoolServer {
@@ -134,7 +138,7 @@ export class PoolServer {
     const { target, headers, body } = direct.message;
     const requestId = requestIdOf(headers);
     const { caller } = direct;
-    const exchange: Exchange = { method: "POST", target, headers, caller, requestId, timeoutMs: undefined };
+    const exchange: Exchange = { method: "POST", target, headers, caller, requestId, timeoutMs: undefined, tenant: "" };
     const over = this.#begin();
     let status = 500;
     direct.onOver = (sent) => over(sent, status);
@@ -166,7 +170,9 @@ export class PoolServer {
         this.#options.log.warn({ request_id: requestId, code, reason: message, err: cause }, "request failed");
       }
       const reply = errorReply(error, requestId);
-      return thrown instanceof MethodNotAllowed ? { ...reply, headers: { allow: thrown.allowed } } : reply;
+      if (thrown instanceof MethodNotAllowed) return { ...reply, headers: { allow: thrown.allowed } };
+      if (error.retryAfterSeconds === undefined) return reply;
+      return { ...reply, headers: { ...reply.headers, [POOL_LOAD]: formatLoad(this.#options.scheduler.load) } };
     }
   }
 
@@ -177,7 +183,8 @@ export class PoolServer {
     if (signed) {
       exchange.requestId = signed.requestId;
       exchange.timeoutMs = String(signed.timeoutMs);
-    }
+      exchange.tenant = signed.tenant;
+    } else exchange.tenant = tenantOf(exchange);
     // The edge compresses nothing and signs no such header, so a signed body is read as it stands.
     const encoding = signed ? undefined : singleHeader(exchange, "content-encoding");
     const body = encoding ? await decompress(raw, encoding, maxBodyBytes) : raw;
@@ -185,12 +192,12 @@ export class PoolServer {
   }
 
   #route(route: Route, exchange: Exchange, body: Uint8Array): Reply | Promise<Reply> {
-    const { repository, clock, version } = this.#options;
+    const { repository, scheduler, clock, version } = this.#options;
     switch (route.to) {
       case "infer": {
         if (this.#draining) throw new WarmgateError("draining", "this process is stopping", { retryAfterSeconds: 1 });
         const model = repository.find(route.model, route.version);
-        return infer(model, exchange, body, clock);
+        return infer(model, exchange, body, clock, scheduler);
       }
       case "server_live":
         return jsonReply({ live: true });
@@ -211,10 +218,10 @@ export class PoolServer {
         const versions = route.version === undefined ? repository.readyVersions(route.model) : [route.version];
         if (versions.length === 0) repository.find(route.model);
         const models = versions.map((name) => repository.find(route.model, name));
-        return jsonReply({ model_stats: models.map(modelStatistics) });
+        return jsonReply({ model_stats: models.map((model) => modelStatistics(model, clock.now())) });
       }
       case "all_statistics":
-        return jsonReply({ model_stats: repository.served().map(modelStatistics) });
+        return jsonReply({ model_stats: repository.served().map((model) => modelStatistics(model, clock.now())) });
       case "repository_index":
         return repositoryIndex(repository, body);
       case "repository_load":
@@ -232,6 +239,11 @@ function notReady(): WarmgateError {
 function requestIdOf(headers: Exchange["headers"]): string {
   const given = headers[REQUEST_ID];
   return typeof given === "string" && REQUEST_ID_PATTERN.test(given) ? given : randomUUID();
+}
+
+function tenantOf(exchange: Exchange): string {
+  const given = singleHeader(exchange, TENANT);
+  return given !== undefined && TENANT_PATTERN.test(given) ? given : "";
 }
 
 /** Calls `over` once, when the response has been sent or its connection has gone. */

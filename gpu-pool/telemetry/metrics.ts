@@ -3,14 +3,27 @@
  * received = ok + rejected + failed + cancelled, and the in-flight gauge is what is left. No label names a tenant.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { BatchCost } from "../scheduler/cost-model.ts";
+import type { DeviceLoad } from "../scheduler/device-scheduler.ts";
+import type { LaneCounts } from "../scheduler/lane.ts";
 import { type ModelMetrics, OUTCOMES, type Outcome } from "./model-metrics.ts";
+import { observeScheduling } from "./scheduling-metrics.ts";
 
 const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** What is read off a ready model at each scrape. */
 export interface ObservedModel {
   readonly identity: { readonly name: string; readonly version: string; readonly provider: string };
-  readonly queuedRows: number;
+  readonly lane: { readonly queuedRows: number; readonly counts: Readonly<LaneCounts> };
+  readonly costs: { table(now: number): readonly BatchCost[] };
+}
+
+/** What is read off the device's scheduler at each scrape. */
+export interface ObservedDevice {
+  readonly load: DeviceLoad;
+  readonly queuedItems: number;
+  readonly queuedBytes: number;
+  readonly running: number;
 }
 
 export class PoolMetrics {
@@ -26,7 +39,7 @@ export class PoolMetrics {
   readonly #batchRows: Histogram<"model" | "version">;
 
   /** @param served the models that are ready, asked at each scrape */
-  constructor(served: () => readonly ObservedModel[]) {
+  constructor(served: () => readonly ObservedModel[], device: ObservedDevice) {
     const registers = [this.registry];
     const model = { labelNames: ["model", "version"] as const, registers };
     collectDefaultMetrics({ register: this.registry });
@@ -102,10 +115,11 @@ export class PoolMetrics {
       registers,
       collect() {
         this.reset();
-        for (const { identity, queuedRows } of served())
-          this.set({ model: identity.name, version: identity.version }, queuedRows);
+        for (const { identity, lane } of served())
+          this.set({ model: identity.name, version: identity.version }, lane.queuedRows);
       },
     });
+    observeScheduling(this.registry, served, device);
     new Gauge({
       name: "warmgate_pool_model_ready",
       help: "1 for each model version that is ready, with the execution provider in use.",

@@ -35,7 +35,6 @@ export async function conformance(args: string[]): Promise<number> {
     modelFolders: [`${PROJECT_ROOT}gpu-pool/models`, `${PROJECT_ROOT}test/models/basic`],
     poolAuth: "open",
     provider: "cpu",
-    computeThreads: undefined,
     stateFolder,
   });
   try {

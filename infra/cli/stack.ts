@@ -23,7 +23,8 @@ export interface StackOptions {
   readonly modelFolders: readonly string[];
   readonly poolAuth: "signed" | "open";
   readonly provider: "cpu" | "cuda";
-  readonly computeThreads: string | undefined;
+  /** Further options of the pool's command line. */
+  readonly poolOptions?: readonly string[];
   readonly stateFolder: string;
 }
 
@@ -74,7 +75,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ...["--host", HOST, "--port", String(options.poolPort), "--ops-port", String(options.opsPort)],
       ...["--pool-auth", options.poolAuth, "--provider", options.provider],
       ...options.modelFolders.flatMap((models) => ["--models", models]),
-      ...(options.computeThreads === undefined ? [] : ["--compute-threads", options.computeThreads]),
+      ...(options.poolOptions ?? []),
     ],
     signingKeys: secrets.poolSigningKeys,
     onLine: (line) => {

@@ -16,10 +16,16 @@ const HELP = `Usage: npm start [-- options]
   --ops-port <port>        the pool's metrics, liveness and readiness (8002)
   --pool-auth signed|open  open lets tools on this machine call the pool without a signature (signed)
   --provider cpu|cuda      what models run on (cpu)
-  --compute-threads <n>    threads that one run may use (half the cores)
+  --slots <n>              runs that the device takes at once (the cores of a CPU, 1 on a GPU)
+  --compute-threads <n>    threads that one run may use (1)
+  --max-queue-ms <n>       device time that may wait ahead of a request, in milliseconds (2000)
+  --max-queue-items <n>    requests that may wait (4096)
+  --max-queue-bytes <n>    bytes of inputs that may wait (512 MiB)
   --state <folder>         where keys, secrets, logs and run.json are kept (.warmgate)`;
 
 const option = { type: "string" } as const;
+/** Handed to the pool as they are; it says what is wrong with them. */
+const POOL_OPTIONS = ["slots", "compute-threads", "max-queue-ms", "max-queue-items", "max-queue-bytes"] as const;
 
 export async function start(args: string[]): Promise<number> {
   const { values } = parse(args);
@@ -34,7 +40,7 @@ export async function start(args: string[]): Promise<number> {
     modelFolders: values.models ?? [`${PROJECT_ROOT}gpu-pool/models`],
     poolAuth: oneOf(values["pool-auth"], "--pool-auth", ["signed", "open"]),
     provider: oneOf(values.provider, "--provider", ["cpu", "cuda"]),
-    computeThreads: values["compute-threads"],
+    poolOptions: POOL_OPTIONS.flatMap((name) => (values[name] === undefined ? [] : [`--${name}`, values[name]])),
     stateFolder: values.state ?? `${PROJECT_ROOT}.warmgate`,
   };
   const stopped = untilStopped();
@@ -66,7 +72,11 @@ function parse(args: string[]) {
         "ops-port": option,
         "pool-auth": option,
         provider: option,
+        slots: option,
         "compute-threads": option,
+        "max-queue-ms": option,
+        "max-queue-items": option,
+        "max-queue-bytes": option,
         state: option,
       },
     });

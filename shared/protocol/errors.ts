@@ -170,13 +170,19 @@ export const ERROR_KINDS = {
   },
   overloaded: {
     status: 503,
-    meaning: "The queue is full: this request could not have been finished in time.",
-    remedy: "Send again after Retry-After.",
+    meaning: "There is more work than can be finished in time, of all callers or of this one. Nothing was run.",
+    remedy: "Send again after Retry-After, and less at a time.",
   },
   pool_unavailable: {
     status: 503,
     meaning: "The edge cannot reach the pool.",
     remedy: "Send again after Retry-After.",
+  },
+  deadline_unreachable: {
+    status: 504,
+    meaning:
+      "The answer could not have been ready within the request's time budget, so it was refused at once and not run.",
+    remedy: "Send again after Retry-After, or allow more time with x-warmgate-timeout-ms or the parameter `timeout`.",
   },
   deadline_exceeded: {
     status: 504,

@@ -10,3 +10,12 @@ export const TRACEPARENT = "traceparent";
 export const TIMEOUT_MS = "x-warmgate-timeout-ms";
 /** The pool's timing of one request, in the form of Server-Timing, for the edge to merge into its own. */
 export const SERVER_TIMING = "server-timing";
+
+/**
+ * How busy the pool is, with each of its inference replies: `wait=<ms>;level=<1..512>;slots=<n>`. The time that a request
+ * of the default class would wait now, the importance below which requests should be sent (shared/control/importance.ts),
+ * and how many runs the device takes at once.
+ */
+export const POOL_LOAD = "x-warmgate-load";
+/** Who asks, for tools that call an open pool directly; from the edge it comes signed. */
+export const TENANT = "x-warmgate-tenant";

@@ -28,7 +28,6 @@ export async function coldStart(): Promise<ColdStart> {
     modelFolders: [models],
     poolAuth: "signed",
     provider: "cpu",
-    computeThreads: undefined,
     stateFolder,
   });
   try {

@@ -31,7 +31,6 @@ export async function edgeAgainstForwarder(connections: number, rounds: number):
     modelFolders: [models],
     poolAuth: "signed",
     provider: "cpu",
-    computeThreads: undefined,
     stateFolder,
   });
   const forwarder = await serveWorker({

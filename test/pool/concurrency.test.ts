@@ -124,13 +124,15 @@ describe("concurrency", () => {
     assert.equal(now.ok - before.ok, 2);
   });
 
-  test("a request whose time runs out behind a running batch is told so in time", async () => {
+  test("a request that could not be answered in time is told so at once, and when to come back", async () => {
     const url = `${pool.url}/v2/models/slow/infer`;
     const running = [post(url, SLOW_REQUEST), post(url, SLOW_REQUEST), post(url, SLOW_REQUEST)];
     await until("the slow ones", async () => (await account(pool)).inFlight === 3);
     const late = await post(url, QUICK_REQUEST, { "x-warmgate-timeout-ms": "20" });
     assert.equal(late.status, 504);
-    assert.equal(JSON.parse(late.body.toString()).code, "deadline_exceeded");
+    assert.equal(JSON.parse(late.body.toString()).code, "deadline_unreachable");
+    assert.match(late.headers.get("retry-after") ?? "", /^[1-9][0-9]*$/);
+    assert.match(late.headers.get("x-warmgate-load") ?? "", /^wait=\d+\.\d;level=\d+;slots=\d+$/);
     await Promise.all(running);
   });
 

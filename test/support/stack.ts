@@ -26,7 +26,6 @@ export async function startTestStack(modelFolders: readonly string[]): Promise<T
     modelFolders: modelFolders.map((folder) => join(PROJECT, folder)),
     poolAuth: "signed",
     provider: "cpu",
-    computeThreads: undefined,
     stateFolder,
   });
   await stack.ready;

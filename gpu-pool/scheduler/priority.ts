@@ -1,0 +1,1 @@
+export { PRIORITY_CLASSES, type PriorityClass } from "../../shared/protocol/priority.ts";
