@@ -9,6 +9,7 @@ import { decodeBytesElements, encodeBytesElements } from "../../shared/protocol/
 import { DATATYPES, type Datatype, ELEMENT_BYTES } from "../../shared/protocol/datatype.ts";
 import type { ModelSignature, Tensor } from "../../shared/protocol/tensor.ts";
 import {
+  biasedAttention,
   featurePool,
   learnedPositions,
   maskedAttention,
@@ -351,7 +352,12 @@ describe("the proof that padding leaves the answers alone", () => {
   test("a mean over the masked tokens is padded", () => prove(maskedMean(), TOKENS));
 
   test("attention with a bias for masked tokens is padded, also from a single token on", () =>
-    prove(maskedAttention(), { ...TOKENS, sizes: [2, 16] }));
+    prove(maskedAttention(), { ...TOKENS, sizes: [2, 16], inputs: { input_ids: 3, attention_mask: 0 } }));
+
+  test("attention whose bias is an input is padded with -10000, but not with 0", async () => {
+    await prove(biasedAttention(), { ...TOKENS, inputs: { input_ids: 3, attention_mask: -10_000 } });
+    await rejects(prove(biasedAttention(), { ...TOKENS, inputs: { input_ids: 3, attention_mask: 0 } }), /changes/);
+  });
 
   test("a mean over all tokens is not", () =>
     rejects(prove(unmasked("ReduceMean"), TOKENS), /padding changes the answers: output 'last_hidden_state'/));

@@ -165,7 +165,7 @@ export class PoolServer {
     } catch (thrown) {
       const { requestId } = exchange;
       const error = asWarmgateError(thrown);
-      if (error.status >= 500 && error.status !== 501 && error.status !== 503 && !exchange.caller.gone) {
+      if (isFault(error) && !exchange.caller.gone) {
         const { code, message, cause } = error;
         this.#options.log.warn({ request_id: requestId, code, reason: message, err: cause }, "request failed");
       }
@@ -230,6 +230,11 @@ export class PoolServer {
         return unloadFromRepository(repository, route.model, body);
     }
   }
+}
+
+/** Something broke, as opposed to: the caller's fault, or more work than can be done, which overload must not make worse. */
+function isFault({ status }: WarmgateError): boolean {
+  return status === 500 || status === 502;
 }
 
 function notReady(): WarmgateError {

@@ -1,9 +1,10 @@
 /** `npm run bench`: the figures that README quotes, measured on this machine and printed as tables. */
 import { parseArgs } from "node:util";
+import { LARGE, SMALL } from "../../test/bench/bench-model.ts";
 import { coldStart } from "../../test/bench/cold-start.ts";
 import type { Comparison, Measured } from "../../test/bench/compare.ts";
 import { edgeAgainstForwarder } from "../../test/bench/edge-against-forwarder.ts";
-import { LARGE, poolAgainstUsual, SMALL } from "../../test/bench/pool-against-usual.ts";
+import { poolAgainstUsual } from "../../test/bench/pool-against-usual.ts";
 import { UsageError } from "./usage-error.ts";
 
 const HELP = `Usage: npm run bench [-- --only pool|edge|cold] [--rounds <n>]

@@ -207,7 +207,12 @@ export class WarmgateError extends Error {
   readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: { retryAfterSeconds?: number; cause?: unknown } = {}) {
+    // Refusals come by the thousand a second under overload, and a stack costs more than the rest of one.
+    const engine: ErrorConstructor & { stackTraceLimit?: number } = Error;
+    const { stackTraceLimit = 10 } = engine;
+    engine.stackTraceLimit = ERROR_KINDS[code].status === 500 ? stackTraceLimit : 0;
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    engine.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.retryAfterSeconds = options.retryAfterSeconds;
   }

@@ -8,8 +8,10 @@
  */
 import { connect } from "node:net";
 import { argv } from "node:process";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { ResponseReader } from "./response-reader.ts";
 
 export const loadSettings = z.object({
   port: z.int(),
@@ -38,7 +40,7 @@ export function load(settings: LoadSettings): Promise<LoadResult> {
   const sockets = Array.from({ length: settings.connections }, () => {
     const socket = connect({ port: settings.port, host: "127.0.0.1", noDelay: true });
     let sentAt = 0;
-    let received = "";
+    const reader = new ResponseReader();
     const sendNext = () => {
       sentAt = performance.now();
       socket.write(request);
@@ -46,11 +48,9 @@ export function load(settings: LoadSettings): Promise<LoadResult> {
     socket.on("connect", sendNext);
     socket.on("error", () => failures++);
     socket.on("data", (chunk: Buffer) => {
-      received = received === "" ? chunk.toString("latin1") : received + chunk.toString("latin1");
-      const whole = responseLength(received);
-      if (whole === undefined || received.length < whole) return;
-      if (!received.startsWith("HTTP/1.1 200")) failures++;
-      received = received.slice(whole);
+      const status = reader.read(chunk);
+      if (status === undefined) return;
+      if (status !== 200) failures++;
       if (measuring) latencies.push(performance.now() - sentAt);
       sendNext();
     });
@@ -76,16 +76,7 @@ export function load(settings: LoadSettings): Promise<LoadResult> {
   return promise;
 }
 
-/** Length of the response that the text begins with, or undefined while its head is not whole. */
-function responseLength(text: string): number | undefined {
-  const headEnd = text.indexOf("\r\n\r\n");
-  if (headEnd < 0) return undefined;
-  const length = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, headEnd + 2))?.[1];
-  if (length === undefined) throw new Error("the server answers without Content-Length");
-  return headEnd + 4 + Number(length);
-}
-
 if (argv[1] === fileURLToPath(import.meta.url)) {
-  const settings = loadSettings.parse(JSON.parse(argv[2] ?? ""));
+  const settings = loadSettings.parse(JSON.parse(await text(process.stdin)));
   process.stdout.write(`${JSON.stringify(await load(settings))}\n`);
 }

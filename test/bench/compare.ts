@@ -1,13 +1,14 @@
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { type LoadResult, type LoadSettings, loadResult } from "./closed-loop.ts";
+import { runGenerator } from "./generator.ts";
+import { cpuMs } from "./process-cpu.ts";
 
 export interface Subject {
   readonly label: string;
   readonly port: number;
   /** The whole HTTP request. */
   readonly request: Buffer;
+  /** The process whose CPU time, and that of those below it, is its cost. */
+  readonly pid?: number | undefined;
 }
 
 export interface Measured {
@@ -16,6 +17,8 @@ export interface Measured {
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** CPU time of its processes by request, in microseconds; undefined where it cannot be told. */
+  readonly cpuMicroseconds: number | undefined;
 }
 
 export interface Comparison {
@@ -26,8 +29,7 @@ export interface Comparison {
   readonly medianRatio: number;
 }
 
-const run = promisify(execFile);
-const generator = fileURLToPath(new URL("./closed-loop.ts", import.meta.url));
+const generator = new URL("./closed-loop.ts", import.meta.url);
 
 /** Loads two subjects in turns, in changing order. */
 export async function compareAlternately(
@@ -35,7 +37,7 @@ export async function compareAlternately(
   theirs: Subject,
   { connections, rounds }: { readonly connections: number; readonly rounds: number },
 ): Promise<Comparison> {
-  const results: { ours: LoadResult[]; theirs: LoadResult[] } = { ours: [], theirs: [] };
+  const results: { ours: Load[]; theirs: Load[] } = { ours: [], theirs: [] };
   for (let round = 0; round < rounds; round++) {
     const first = round % 2 === 0;
     if (first) results.ours.push(await loadOnce(ours, connections));
@@ -53,29 +55,39 @@ export async function compareAlternately(
   };
 }
 
-export async function loadOnce(
-  { label, port, request }: Subject,
-  connections: number,
-  measureMs = 4000,
-): Promise<LoadResult> {
-  const settings: LoadSettings = { port, connections, request: request.toString("base64"), warmUpMs: 1500, measureMs };
-  const { stdout } = await run(process.execPath, [
-    "--disable-warning=ExperimentalWarning",
-    generator,
-    JSON.stringify(settings),
-  ]);
-  const result = loadResult.parse(JSON.parse(stdout));
-  if (result.failures > 0) throw new Error(`${label}: ${result.failures} answers were not 200`);
-  return result;
+export interface Load extends LoadResult {
+  readonly cpuMicroseconds: number | undefined;
 }
 
-function summarise(label: string, results: readonly LoadResult[]): Measured {
+export async function loadOnce(
+  { label, port, request, pid }: Subject,
+  connections: number,
+  measureMs = 4000,
+): Promise<Load> {
+  const settings: LoadSettings = { port, connections, request: request.toString("base64"), warmUpMs: 1500, measureMs };
+  const cpuBefore = pid === undefined ? undefined : cpuMs(pid);
+  const result = loadResult.parse(await runGenerator(generator, settings));
+  if (result.failures > 0) throw new Error(`${label}: ${result.failures} answers were not 200`);
+  const cpuAfter = pid === undefined ? undefined : cpuMs(pid);
+  // The warm-up's requests count as well: at the same rate, in proportion to the time.
+  const requests = (result.requestsPerSecond * (settings.warmUpMs + measureMs)) / 1000;
+  const used = cpuBefore === undefined || cpuAfter === undefined ? undefined : cpuAfter - cpuBefore;
+  return { ...result, cpuMicroseconds: used === undefined ? undefined : (used * 1000) / requests };
+}
+
+function summarise(label: string, results: readonly Load[]): Measured {
   return {
     label,
     requestsPerSecond: median(results.map((result) => result.requestsPerSecond)),
     p50Ms: median(results.map((result) => result.p50Ms)),
     p99Ms: median(results.map((result) => result.p99Ms)),
+    cpuMicroseconds: medianOfKnown(results.map((result) => result.cpuMicroseconds)),
   };
+}
+
+function medianOfKnown(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === values.length ? median(known) : undefined;
 }
 
 export function median(values: readonly number[]): number {

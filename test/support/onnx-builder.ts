@@ -1,12 +1,5 @@
-/**
- * Writes small ONNX files without Python: fully connected networks of any size, with fixed pseudo-random weights.
- * Only the few fields of the ONNX protobuf schema (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) that such a
- * network needs.
- */
-
-const FLOAT = 1;
-const OPSET = 17;
-const IR_VERSION = 8;
+/** Small networks of any size, with fixed pseudo-random weights, for tests and benchmarks. */
+import { FLOAT, floatTensor, integersAttribute, model, node, valueInfo, weights } from "./onnx-protobuf.ts";
 
 /**
  * A multi-layer perceptron: `input` FP32 [batch, sizes[0]] -> Gemm, Relu, Gemm, ... -> `output` FP32 [batch, last size].
@@ -30,87 +23,65 @@ export function perceptron(sizes: readonly number[]): Uint8Array {
     flowing = `hidden${layer}`;
     nodes.push(node("Relu", [sum], [flowing]));
   }
-  const graph = concat([
-    ...nodes.map((bytes) => field(1, bytes)),
-    field(2, text("perceptron")),
-    ...initializers.map((bytes) => field(5, bytes)),
-    field(11, valueInfo("input", sizes[0] ?? 0)),
-    field(12, valueInfo("output", sizes.at(-1) ?? 0)),
-  ]);
-  return concat([
-    number(1, IR_VERSION),
-    field(2, text("warmgate-tests")),
-    field(7, graph),
-    field(8, concat([field(1, text("")), number(2, OPSET)])),
-  ]);
+  return model({
+    nodes,
+    initializers,
+    inputs: [valueInfo("input", FLOAT, ["batch", sizes[0] ?? 0])],
+    outputs: [valueInfo("output", FLOAT, ["batch", sizes.at(-1) ?? 0])],
+  });
 }
 
-/** Weights that keep values at their scale from layer to layer; always the same (a linear congruential generator). */
-function weights(count: number, fanIn: number): Float32Array {
-  const values = new Float32Array(count);
-  const scale = Math.sqrt(3 / fanIn);
-  let state = 12345;
-  for (let index = 0; index < count; index++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    values[index] = (state / 2 ** 31 - 1) * scale;
+/** Side of the convolutional network's images, in pixels. */
+export const IMAGE_SIZE = 96;
+
+/**
+ * An image classifier in the manner of ResNet (He et al. 2015): a stem and four stages of residual blocks, each half the
+ * side and twice the channels of the one before. `input` FP32 [1, 3, 96, 96] -> `output` FP32 [1, 100]. The batch is fixed
+ * at 1, as many exporters leave it.
+ */
+export function residualNetwork(): Uint8Array {
+  const nodes: Uint8Array[] = [];
+  const initializers: Uint8Array[] = [];
+  let count = 0;
+  const convolve = (from: string, inChannels: number, outChannels: number, kernel: number, stride: number): string => {
+    const name = `conv${count++}`;
+    const fanIn = inChannels * kernel * kernel;
+    const dims = [outChannels, inChannels, kernel, kernel];
+    initializers.push(floatTensor(`${name}.weight`, dims, weights(outChannels * fanIn, fanIn)));
+    initializers.push(floatTensor(`${name}.bias`, [outChannels], new Float32Array(outChannels)));
+    const pad = Math.floor(kernel / 2);
+    const attributes = [
+      integersAttribute("kernel_shape", [kernel, kernel]),
+      integersAttribute("strides", [stride, stride]),
+      integersAttribute("pads", [pad, pad, pad, pad]),
+    ];
+    nodes.push(node("Conv", [from, `${name}.weight`, `${name}.bias`], [name], attributes));
+    return name;
+  };
+  const apply = (operator: string, ...inputs: string[]): string => {
+    const name = `${operator.toLowerCase()}${count++}`;
+    nodes.push(node(operator, inputs, [name]));
+    return name;
+  };
+  let channels = 32;
+  let flowing = apply("Relu", convolve("input", 3, channels, 3, 2));
+  for (const [stage, width] of [32, 64, 128, 256].entries()) {
+    for (let block = 0; block < 2; block++) {
+      const stride = stage > 0 && block === 0 ? 2 : 1;
+      const shortcut = stride === 1 ? flowing : convolve(flowing, channels, width, 1, stride);
+      const first = apply("Relu", convolve(flowing, channels, width, 3, stride));
+      flowing = apply("Relu", apply("Add", convolve(first, width, width, 3, 1), shortcut));
+      channels = width;
+    }
   }
-  return values;
-}
-
-function node(operator: string, inputs: readonly string[], outputs: readonly string[]): Uint8Array {
-  return concat([
-    ...inputs.map((name) => field(1, text(name))),
-    ...outputs.map((name) => field(2, text(name))),
-    field(4, text(operator)),
-  ]);
-}
-
-function floatTensor(name: string, dims: readonly number[], values: Float32Array): Uint8Array {
-  return concat([
-    ...dims.map((size) => number(1, size)),
-    number(2, FLOAT),
-    field(8, text(name)),
-    field(9, new Uint8Array(values.buffer)),
-  ]);
-}
-
-function valueInfo(name: string, width: number): Uint8Array {
-  const shape = concat([field(1, field(2, text("batch"))), field(1, number(1, width))]);
-  const tensorType = concat([number(1, FLOAT), field(2, shape)]);
-  return concat([field(1, text(name)), field(2, field(1, tensorType))]);
-}
-
-/** A length-delimited field. */
-function field(id: number, content: Uint8Array): Uint8Array {
-  return concat([varint((id << 3) | 2), varint(content.length), content]);
-}
-
-/** A whole-number field. */
-function number(id: number, value: number): Uint8Array {
-  return concat([varint(id << 3), varint(value)]);
-}
-
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = value;
-  while (rest >= 0x80) {
-    bytes.push((rest % 0x80) | 0x80);
-    rest = Math.floor(rest / 0x80);
-  }
-  bytes.push(rest);
-  return Uint8Array.from(bytes);
-}
-
-function text(value: string): Uint8Array {
-  return new TextEncoder().encode(value);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    joined.set(part, offset);
-    offset += part.length;
-  }
-  return joined;
+  const flat = apply("Flatten", apply("GlobalAveragePool", flowing));
+  initializers.push(floatTensor("head.weight", [channels, 100], weights(channels * 100, channels)));
+  initializers.push(floatTensor("head.bias", [100], new Float32Array(100)));
+  nodes.push(node("Gemm", [flat, "head.weight", "head.bias"], ["output"]));
+  return model({
+    nodes,
+    initializers,
+    inputs: [valueInfo("input", FLOAT, [1, 3, IMAGE_SIZE, IMAGE_SIZE])],
+    outputs: [valueInfo("output", FLOAT, [1, 100])],
+  });
 }

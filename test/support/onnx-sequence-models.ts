@@ -1,12 +1,17 @@
 /**
  * Small ONNX models with a sequence axis, to try padding on: some leave a row's answer alone when it is padded, some do
- * not. Written field by field as in onnx-builder.ts (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+ * not.
  */
-
-const FLOAT = 1;
-const INT64 = 7;
-const OPSET = 18;
-const IR_VERSION = 8;
+import {
+  FLOAT,
+  floatTensor,
+  INT64,
+  integerAttribute,
+  integerTensor,
+  node,
+  model as onnxModel,
+  valueInfo,
+} from "./onnx-protobuf.ts";
 
 /** Width of what one token becomes. */
 const HIDDEN = 4;
@@ -18,7 +23,7 @@ const VOCABULARY = 16;
  */
 export function maskedMean(): Uint8Array {
   return tokenModel([
-    node("Cast", ["attention_mask"], ["mask"], [field(1, text("to")), number(3, FLOAT), number(20, 2)]),
+    node("Cast", ["attention_mask"], ["mask"], [integerAttribute("to", FLOAT)]),
     node("Unsqueeze", ["mask", "axis2"], ["weights"]),
     node("Mul", ["embedded", "weights"], ["kept"]),
     node("ReduceSum", ["kept", "axis1"], ["sum"]),
@@ -28,21 +33,24 @@ export function maskedMean(): Uint8Array {
 }
 
 /**
- * The same with a softmax over tokens, in which those that the mask leaves out are biased by -10000 as in BERT. Padding is
- * safe as long as the mask leaves any token in; a row without one attends to its pad.
+ * The same with a softmax over tokens in which those of the mask are 10000 above the others, as in BERT. Padding is safe as
+ * long as the mask names any token; a row without one attends to its pad.
  */
 export function maskedAttention(): Uint8Array {
   return tokenModel([
-    node("Cast", ["attention_mask"], ["mask"], [field(1, text("to")), number(3, FLOAT), number(20, 2)]),
+    node("Cast", ["attention_mask"], ["mask"], [integerAttribute("to", FLOAT)]),
     node("Unsqueeze", ["mask", "axis2"], ["kept"]),
     node("Mul", ["kept", "bias"], ["scores"]),
-    node("Softmax", ["scores"], ["weights"], [field(1, text("axis")), number(3, 1), number(20, 2)]),
-    node("Mul", ["embedded", "weights"], ["shares"]),
-    node("ReduceSum", ["shares", "axis1"], ["centre"]),
+    ...attention(),
   ]);
 }
 
-/** The same without a look at the mask, so that pad tokens count. `operator` is ReduceMean, ReduceMax, ... */
+/** The same with `attention_mask` as the bias itself, FP32 [batch, sequence], to be padded with -10000. */
+export function biasedAttention(): Uint8Array {
+  return tokenModel([node("Unsqueeze", ["attention_mask", "axis2"], ["scores"]), ...attention()], FLOAT);
+}
+
+/** As maskedMean without a look at the mask, so that pad tokens count. `operator` is ReduceMean, ReduceMax, ... */
 export function unmasked(operator: string): Uint8Array {
   return tokenModel([node(operator, ["embedded", "axis1"], ["centre"])]);
 }
@@ -51,8 +59,8 @@ export function unmasked(operator: string): Uint8Array {
 export function featurePool(operator: string): Uint8Array {
   return model(
     [node(operator, ["features", "axis1"], ["kept"]), node("Squeeze", ["kept", "axis1"], ["pooled"])],
-    [value("features", FLOAT, ["batch", "sequence", HIDDEN])],
-    [value("pooled", FLOAT, ["batch", HIDDEN])],
+    [valueInfo("features", FLOAT, ["batch", "sequence", HIDDEN])],
+    [valueInfo("pooled", FLOAT, ["batch", HIDDEN])],
   );
 }
 
@@ -65,18 +73,26 @@ export function learnedPositions(longest: number): Uint8Array {
     [
       node("Gather", ["table", "input_ids"], ["embedded"]),
       node("Equal", ["input_ids", "input_ids"], ["same"]),
-      node("Cast", ["same"], ["ones"], [field(1, text("to")), number(3, INT64), number(20, 2)]),
+      node("Cast", ["same"], ["ones"], [integerAttribute("to", INT64)]),
       node("CumSum", ["ones", "axis1"], ["positions"]),
       node("Gather", ["places", "positions"], ["placed"]),
       node("Add", ["embedded", "placed"], ["last_hidden_state"]),
     ],
-    [value("input_ids", INT64, ["batch", "sequence"])],
-    [value("last_hidden_state", FLOAT, ["batch", "sequence", HIDDEN])],
-    [tensor("places", [longest + 1, HIDDEN], varied(longest + 1))],
+    [valueInfo("input_ids", INT64, ["batch", "sequence"])],
+    [valueInfo("last_hidden_state", FLOAT, ["batch", "sequence", HIDDEN])],
+    [floatTensor("places", [longest + 1, HIDDEN], varied(longest + 1))],
   );
 }
 
-function tokenModel(centre: readonly Uint8Array[]): Uint8Array {
+function attention(): Uint8Array[] {
+  return [
+    node("Softmax", ["scores"], ["weights"], [integerAttribute("axis", 1)]),
+    node("Mul", ["embedded", "weights"], ["shares"]),
+    node("ReduceSum", ["shares", "axis1"], ["centre"]),
+  ];
+}
+
+function tokenModel(centre: readonly Uint8Array[], maskType = INT64): Uint8Array {
   return model(
     [
       node("Gather", ["table", "input_ids"], ["embedded"]),
@@ -84,11 +100,18 @@ function tokenModel(centre: readonly Uint8Array[]): Uint8Array {
       node("Sub", ["embedded", "centre"], ["last_hidden_state"]),
       node("Squeeze", ["centre", "axis1"], ["pooled"]),
     ],
-    [value("input_ids", INT64, ["batch", "sequence"]), value("attention_mask", INT64, ["batch", "sequence"])],
-    [value("last_hidden_state", FLOAT, ["batch", "sequence", HIDDEN]), value("pooled", FLOAT, ["batch", HIDDEN])],
+    [
+      valueInfo("input_ids", INT64, ["batch", "sequence"]),
+      valueInfo("attention_mask", maskType, ["batch", "sequence"]),
+    ],
+    [
+      valueInfo("last_hidden_state", FLOAT, ["batch", "sequence", HIDDEN]),
+      valueInfo("pooled", FLOAT, ["batch", HIDDEN]),
+    ],
   );
 }
 
+/** Every model has the same few constants at hand. */
 function model(
   nodes: readonly Uint8Array[],
   inputs: readonly Uint8Array[],
@@ -96,89 +119,16 @@ function model(
   weights: readonly Uint8Array[] = [],
 ): Uint8Array {
   const initializers = [
-    tensor("table", [VOCABULARY, HIDDEN], varied(VOCABULARY)),
-    tensor("bias", [1], Float32Array.of(10_000)),
-    axis("axis1", 1),
-    axis("axis2", 2),
+    floatTensor("table", [VOCABULARY, HIDDEN], varied(VOCABULARY)),
+    floatTensor("bias", [1], Float32Array.of(10_000)),
+    integerTensor("axis1", [1]),
+    integerTensor("axis2", [2]),
     ...weights,
   ];
-  const graph = concat([
-    ...nodes.map((bytes) => field(1, bytes)),
-    field(2, text("sequence")),
-    ...initializers.map((bytes) => field(5, bytes)),
-    ...inputs.map((bytes) => field(11, bytes)),
-    ...outputs.map((bytes) => field(12, bytes)),
-  ]);
-  return concat([
-    number(1, IR_VERSION),
-    field(2, text("warmgate-tests")),
-    field(7, graph),
-    field(8, concat([field(1, text("")), number(2, OPSET)])),
-  ]);
-}
-
-function node(
-  operator: string,
-  inputs: readonly string[],
-  outputs: readonly string[],
-  attribute?: readonly Uint8Array[],
-): Uint8Array {
-  return concat([
-    ...inputs.map((name) => field(1, text(name))),
-    ...outputs.map((name) => field(2, text(name))),
-    field(4, text(operator)),
-    ...(attribute ? [field(5, concat(attribute))] : []),
-  ]);
-}
-
-/** A list of one axis, as the operators of opset 18 take it. */
-function axis(name: string, index: number): Uint8Array {
-  const raw = new Uint8Array(BigInt64Array.of(BigInt(index)).buffer);
-  return concat([number(1, 1), number(2, INT64), field(8, text(name)), field(9, raw)]);
+  return onnxModel({ nodes, initializers, inputs, outputs });
 }
 
 /** Rows of both signs, no two alike; row 0, which is the pad token's, is larger than all others and not zero. */
 function varied(rows: number): Float32Array {
   return Float32Array.from({ length: rows * HIDDEN }, (_, index) => (index < HIDDEN ? 3 : Math.sin(index * 12.9898)));
-}
-
-function tensor(name: string, dims: readonly number[], values: Float32Array): Uint8Array {
-  return concat([
-    ...dims.map((size) => number(1, size)),
-    number(2, FLOAT),
-    field(8, text(name)),
-    field(9, new Uint8Array(values.buffer)),
-  ]);
-}
-
-function value(name: string, type: number, dims: readonly (string | number)[]): Uint8Array {
-  const shape = concat(dims.map((size) => field(1, typeof size === "string" ? field(2, text(size)) : number(1, size))));
-  return concat([field(1, text(name)), field(2, field(1, concat([number(1, type), field(2, shape)])))]);
-}
-
-function field(id: number, content: Uint8Array): Uint8Array {
-  return concat([varint((id << 3) | 2), varint(content.length), content]);
-}
-
-function number(id: number, whole: number): Uint8Array {
-  return concat([varint(id << 3), varint(whole)]);
-}
-
-function varint(whole: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = whole;
-  while (rest >= 0x80) {
-    bytes.push((rest % 0x80) | 0x80);
-    rest = Math.floor(rest / 0x80);
-  }
-  bytes.push(rest);
-  return Uint8Array.from(bytes);
-}
-
-function text(content: string): Uint8Array {
-  return new TextEncoder().encode(content);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(parts));
 }
