@@ -15,6 +15,8 @@ export interface AdmissionView {
   readonly aheadMs: number;
   /** Time of the batch that it would run in, as rarely exceeded. */
   readonly runMs: number;
+  /** How far the prediction of the wait may be off, as rarely exceeded. */
+  readonly marginMs: number;
   /** Time that the caller allows. */
   readonly budgetMs: number;
   readonly bytes: number;
@@ -58,7 +60,7 @@ export function refusalOf(view: AdmissionView, limits: QueueLimits): Refusal | u
   // A device with nothing queued takes the next one, however long it runs.
   if (view.aheadMs > limits.maxQueueMs * share) return "overloaded";
   const replyMs = Math.min(REPLY_MS, budgetMs * REPLY_SHARE);
-  if (view.waitMs + view.runMs + replyMs > budgetMs) return "deadline_unreachable";
+  if (view.waitMs + view.marginMs + view.runMs + replyMs > budgetMs) return "deadline_unreachable";
   return view.harmless ? undefined : "overloaded";
 }
 

@@ -56,17 +56,19 @@ export class BatchFormer<Item, Result> {
   }
 
   /**
-   * The rest of a batch, in order. Its size comes down where a more urgent item could not wait for a batch of that size.
+   * The rest of a batch, in order. Where an item could not wait for a batch of that size, the size comes down if that can
+   * be afforded; else the item is passed over.
    *
    * @param first what goes first; it stays in its queue, as do the ones chosen
    * @param rows size of the batch, `first` included
+   * @param affordable whether a batch of `from` rows may become one of `to` rows for the sake of an item
    */
   fill(
     { entry: first, queue }: First<Item, Result>,
     rows: number,
     costs: CostModel,
-    largest: number,
     now: number,
+    affordable: (entry: Entry<Item, Result>, from: number, to: number) => boolean,
   ): Entry<Item, Result>[] {
     const batch = [first];
     let used = first.submission.rows;
@@ -86,7 +88,7 @@ export class BatchFormer<Item, Result> {
         if (entry === first) continue;
         const least = used + entry.submission.rows;
         const fits = largestInTime(costs, queue.bucket, size, entry.deadline - now, now);
-        if (least > fits || least > largest) {
+        if (least > fits || (fits < size && !affordable(entry, size, fits))) {
           skipped++;
           continue;
         }

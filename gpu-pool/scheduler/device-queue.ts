@@ -87,4 +87,16 @@ export class DeviceQueue<Item, Result> {
     const harmless = demand.standsFor(latestStart, costMs, startAt + above / slots, slots);
     return { aheadMs: above + Math.min(byTurn, demand.before(latestStart)), harmless };
   }
+
+  /**
+   * Whether what waits in a class behind an item would still be in time if the device took `extraMs` longer.
+   */
+  canSpare(
+    level: number,
+    latestStart: number,
+    extraMs: number,
+    { startAt, slots }: { readonly startAt: number; readonly slots: number },
+  ): boolean {
+    return this.#demands[level]?.standsFor(latestStart, extraMs, startAt, slots) ?? true;
+  }
 }

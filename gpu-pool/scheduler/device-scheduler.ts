@@ -25,6 +25,7 @@ import { worthwhileDelay } from "./batch-delay.ts";
 import { BatchFormer, type First } from "./batch-former.ts";
 import type { BatchQueue } from "./batch-queue.ts";
 import { chooseBatchRows } from "./batch-size.ts";
+import { ClassUsage } from "./class-usage.ts";
 import { DeviceQueue } from "./device-queue.ts";
 import {
   callerGone,
@@ -69,6 +70,7 @@ export class DeviceScheduler<Item, Result> {
   readonly #queue: DeviceQueue<Item, Result>;
   readonly #former: BatchFormer<Item, Result>;
   readonly #level: AdmissionLevel;
+  readonly #usage: ClassUsage;
   readonly #alarm: Alarm;
   readonly #running: RunningBatches<Item, Result>;
   #sequence = 0;
@@ -82,6 +84,7 @@ export class DeviceScheduler<Item, Result> {
     this.#former = new BatchFormer(this.#queue.shares, settings.slots);
     this.#running = new RunningBatches(clock, settings.slots, () => this.#dispatch());
     this.#level = new AdmissionLevel(settings.overloadedWaitMs);
+    this.#usage = new ClassUsage(settings.slots);
     this.#alarm = new Alarm(clock, () => {
       this.#expire();
       return this.#nextExpiry();
@@ -193,12 +196,15 @@ export class DeviceScheduler<Item, Result> {
       startAt: now + freeIn,
       slots,
     });
+    // While it waits, more will come of the classes above.
+    const share = 1 - this.#usage.above(level, now);
     const waitBehind = (besideMs: number) => {
       const ahead = Math.max(0, place.aheadMs - besideMs);
       // A model with fewer instances than the device has slots waits for its own runs.
       const ownAhead = Math.min(ahead, Math.max(0, lane.queuedMs(bucket, 0, now) - besideMs));
-      const waitMs = Math.max(freeIn + ahead / slots, this.#running.untilFree(now, lane) + ownAhead / instances);
-      return { aheadMs: ahead / slots, waitMs };
+      const onDevice = ahead / (slots * share);
+      const waitMs = Math.max(freeIn + onDevice, this.#running.untilFree(now, lane) + ownAhead / instances);
+      return { aheadMs: onDevice, waitMs };
     };
     // What it will run together with is part of its own run, not ahead of it, unless that would make the others late.
     const beside = lane.rowsBeside(bucket, rows);
@@ -208,12 +214,16 @@ export class DeviceScheduler<Item, Result> {
     const firstDeadline = lane.queues.get(bucket)?.earliestDeadlineBeside(level, tenant, beside);
     const fits = beside === 0 || now + together.waitMs + togetherMs <= (firstDeadline ?? Number.POSITIVE_INFINITY);
     const { waitMs, aheadMs } = fits ? together : waitBehind(0);
-    const runMs = fits ? togetherMs : costs.boundMs(bucket, rows, now);
+    const runMs = fits ? togetherMs : costs.boundMs(bucket, Math.min(largestBatch, rows + joining), now);
+    const fullMs = costs.expectedMs(bucket, largestBatch, now);
+    const spreadMs = costs.boundMs(bucket, largestBatch, now) - fullMs;
     return refusalOf(
       {
         waitMs,
         aheadMs,
         runMs,
+        // The errors of independent runs add up as their squares do.
+        marginMs: fullMs === 0 ? 0 : spreadMs * Math.sqrt(aheadMs / fullMs),
         budgetMs: deadline - now,
         bytes,
         harmless: place.harmless,
@@ -282,19 +292,49 @@ export class DeviceScheduler<Item, Result> {
     return worthwhileDelay(costs, queue.bucket, { waiting: queue.rows, until, arrivalsPerMs, now });
   }
 
-  #start(lane: Lane<Item, Result>, first: First<Item, Result>, now: number): void {
+  /**
+   * How many rows the next batch has; 0 when the item that would go first must be given up.
+   *
+   * An item whose time is nearly up can only go in a small batch, which costs the device more time a row. Where those
+   * behind it can spare that time, it gets it. Where they cannot, as under overload, a small batch would make the next
+   * ones late, which would make the next batch small in turn: goodput would collapse. Then the item is given up (the
+   * early drop of Nexus, SOSP 2019).
+   */
+  #batchRows(lane: Lane<Item, Result>, { entry, queue }: First<Item, Result>, now: number): number {
     const { costs, largestBatch } = lane.settings;
+    const choice = { waiting: queue.rows, first: entry.submission.rows, largest: largestBatch, now };
+    const best = chooseBatchRows(costs, queue.bucket, { ...choice, budgetMs: Number.POSITIVE_INFINITY });
+    const inTime = chooseBatchRows(costs, queue.bucket, { ...choice, budgetMs: entry.deadline - now });
+    return inTime === best || this.#affordable(lane, entry, best, inTime, now) ? inTime : 0;
+  }
+
+  /** Whether the items behind one stay in time if a batch of `from` rows becomes one of `to` for its sake. */
+  #affordable(lane: Lane<Item, Result>, entry: Entry<Item, Result>, from: number, to: number, now: number): boolean {
+    const { costs } = lane.settings;
+    const { bucket, rows } = entry.submission;
+    const extraMs = costs.expectedMs(bucket, to, now) - (to * costs.expectedMs(bucket, from, now)) / from;
+    // The demand curve holds the latest start of each item alone; in a full batch it must start sooner.
+    const soonerMs = costs.boundMs(bucket, from, now) - costs.boundMs(bucket, rows, now);
+    const { slots } = this.#settings;
+    return this.#queue.canSpare(entry.level, entry.latestStart, extraMs, { startAt: now + soonerMs, slots });
+  }
+
+  #start(lane: Lane<Item, Result>, first: First<Item, Result>, now: number): void {
+    const { costs } = lane.settings;
     const { entry, queue } = first;
-    const rows = chooseBatchRows(costs, queue.bucket, {
-      waiting: queue.rows,
-      first: entry.submission.rows,
-      largest: largestBatch,
-      budgetMs: entry.deadline - now,
-      now,
-    });
-    const batch = this.#former.fill(first, rows, costs, largestBatch, now);
+    const rows = this.#batchRows(lane, first, now);
+    if (rows === 0) {
+      lane.counts.expired += entry.waiters.length;
+      this.#dismiss(lane, entry, new Set(entry.waiters), expired());
+      return;
+    }
+    const batch = this.#former.fill(first, rows, costs, now, (one, from, to) =>
+      this.#affordable(lane, one, from, to, now),
+    );
+    const perRowMs = costs.expectedMs(queue.bucket, rows, now) / rows;
     for (const one of batch) {
       this.#queue.remove(lane, one);
+      this.#usage.used(one.level, one.submission.rows * perRowMs, now);
       this.#level.waited(now - one.submittedAt);
       this.#alarm.setFor(one.deadline);
       if (one.waiters.length === 0 || one.deadline <= now) lane.counts.deadWork += one.submission.rows;

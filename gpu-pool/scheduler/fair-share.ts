@@ -5,11 +5,13 @@
  *
  * So under contention each tenant gets its weight's share of the device, whatever it offers; without contention
  * (everybody's virtual time close together) the order is by latest start alone. It is work-conserving: the least served
- * tenant that waits is always eligible. Nobody saves up: a tenant that comes back starts level with the least served.
+ * tenant that waits is always eligible. Nobody saves up: a tenant that comes back is at most `BURST_MS` behind the least served.
  *
  * Worst case: a tenant waits for at most `SLACK_MS` of each other tenant's work beyond its own share's turn.
  */
 export const SLACK_MS = 5;
+/** Unused share that a tenant may make up for, in device milliseconds: its requests come in bursts, not evenly. */
+const BURST_MS = 50;
 /** Idle tenants whose debts are remembered. Past it the oldest are forgotten, which gives away one batch at most each. */
 const MAX_REMEMBERED = 4096;
 
@@ -54,7 +56,7 @@ export class FairShare {
       if (this.#accounts.size >= MAX_REMEMBERED) this.#forgetIdle();
       account = { virtualTime: this.#floor, queuedMs: 0, items: 0, bytes: 0 };
       this.#accounts.set(tenant, account);
-    } else if (account.items === 0) account.virtualTime = Math.max(account.virtualTime, this.#floor);
+    } else if (account.items === 0) account.virtualTime = this.#resumed(account);
     account.queuedMs += costMs;
     account.items++;
     account.bytes += bytes;
@@ -81,7 +83,8 @@ export class FairShare {
 
   virtualTime(tenant: string): number {
     const account = this.#accounts.get(tenant);
-    return account ? Math.max(account.virtualTime, account.items === 0 ? this.#floor : 0) : this.#floor;
+    if (!account) return this.#floor;
+    return account.items > 0 ? account.virtualTime : this.#resumed(account);
   }
 
   /** Whether urgency alone decides when the tenant's turn is, as far as can be told now. */
@@ -119,6 +122,11 @@ export class FairShare {
     }
     this.#floor = Math.max(this.#floor, least < Number.POSITIVE_INFINITY ? least : most);
     if (this.#items === 0) this.#accounts.clear();
+  }
+
+  /** Where a tenant that has had nothing waiting starts again. */
+  #resumed({ virtualTime }: TenantAccount): number {
+    return Math.max(virtualTime, this.#floor - BURST_MS);
   }
 
   #forgetIdle(): void {
