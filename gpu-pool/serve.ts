@@ -7,6 +7,10 @@
  */
 import type { Server } from "node:http";
 import packageJson from "../package.json" with { type: "json" };
+import { collectGarbage } from "./overload/collect-garbage.ts";
+import { observeOverload } from "./overload/overload-metrics.ts";
+import { OverloadMonitor } from "./overload/overload-monitor.ts";
+import { descriptorLimit, memoryLimit, mostConnections, ProcessReadings } from "./overload/process-readings.ts";
 import { tellParent } from "./process-messages.ts";
 import { loadModel } from "./repository/load-model.ts";
 import { ModelRepository } from "./repository/model-repository.ts";
@@ -44,6 +48,17 @@ async function serve(settings: PoolSettings): Promise<void> {
     epochMs: Date.now,
   });
   const metrics = new PoolMetrics(() => repository.served(), scheduler);
+  const overload = new OverloadMonitor({
+    log,
+    random: Math.random,
+    onShortOfDescriptors: () => server.closeUnusedConnections(),
+    onShortOfMemory: collectGarbage,
+    // The supervisor starts another one, with memory as it was at the start.
+    onStuck: () => {
+      if (!stopping) stop("memory stays beyond its limit");
+    },
+  });
+  observeOverload(metrics.registry, overload);
   const device = { provider, deviceId, computeThreads, slots, scheduler };
   const repository = new ModelRepository({
     folders: settings.modelFolders,
@@ -64,6 +79,7 @@ async function serve(settings: PoolSettings): Promise<void> {
     metrics,
     clock: realClock,
     log,
+    overload,
     maxBodyBytes,
     version,
   });
@@ -73,6 +89,7 @@ async function serve(settings: PoolSettings): Promise<void> {
     listModels: () => repository.index(),
   });
 
+  let readings: ProcessReadings | undefined;
   let stopping = false;
   const stop = (why: string) => {
     if (stopping) process.exit(1);
@@ -84,6 +101,7 @@ async function serve(settings: PoolSettings): Promise<void> {
     }, settings.drainMs).unref();
     void server
       .drain()
+      .then(() => readings?.stop())
       .then(() => repository.close())
       .then(() => {
         operations.close();
@@ -106,6 +124,14 @@ async function serve(settings: PoolSettings): Promise<void> {
   await listenOperations(operations, settings);
   await repository.loadAll();
   if (stopping) return;
+  // From here on, as loading blocks the loop and takes memory that no refusal would give back.
+  const descriptors = descriptorLimit();
+  if (descriptors !== undefined) server.limitConnections(await mostConnections(descriptors));
+  readings = new ProcessReadings({
+    onSample: (sample) => overload.observe(sample),
+    memoryLimitBytes: settings.memoryLimitBytes ?? memoryLimit(),
+    descriptorLimit: descriptors,
+  });
   log.info({ port: server.port, models: repository.index().length }, "ready");
   const address = operations.address();
   const opsPort = typeof address === "object" && address ? address.port : 0;
@@ -114,7 +140,8 @@ async function serve(settings: PoolSettings): Promise<void> {
 
 function listenOperations(operations: Server, { opsPort, opsHost }: PoolSettings): Promise<void> {
   return new Promise((resolve, reject) => {
-    operations.once("error", reject);
+    // Stays: an accept that fails for want of a descriptor must not end the process.
+    operations.on("error", reject);
     operations.listen(opsPort, opsHost, () => resolve());
   });
 }

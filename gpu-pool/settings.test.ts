@@ -88,6 +88,13 @@ describe("settings", () => {
     }
   });
 
+  test("the memory limit is what the system says unless it is given", () => {
+    assert.equal(readSettings(["--models", "m"], KEYS).memoryLimitBytes, undefined);
+    const given = ["--models", "m", "--memory-limit-bytes", "536870912"];
+    assert.equal(readSettings(given, KEYS).memoryLimitBytes, 512 * 1024 ** 2);
+    assert.match(refusal(["--models", "m", "--memory-limit-bytes", "0"]), /--memory-limit-bytes: /);
+  });
+
   test("an option that does not exist is refused", () => {
     assert.match(refusal(["--models", "m", "--modles", "x"]), /--modles/);
     assert.match(refusal(["--models", "m", "stray"]), /stray/);

@@ -31,6 +31,11 @@ const settingsSchema = z
       .min(1024)
       .max(1024 ** 3)
       .default(64 * 1024 ** 2),
+    "memory-limit-bytes": z.coerce
+      .number()
+      .int()
+      .min(16 * 1024 ** 2)
+      .optional(),
     "drain-ms": z.coerce.number().int().min(0).max(600_000).default(15_000),
     "log-level": z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   })
@@ -58,6 +63,8 @@ export interface PoolSettings {
   readonly maxQueueItems: number;
   readonly maxQueueBytes: number;
   readonly maxBodyBytes: number;
+  /** Memory that this process may have; undefined: what its container or machine has. */
+  readonly memoryLimitBytes: number | undefined;
   /** How long a stopping process may take to answer what it has taken in, in milliseconds. */
   readonly drainMs: number;
   readonly logLevel: string;
@@ -83,6 +90,7 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
       "max-queue-items": option,
       "max-queue-bytes": option,
       "max-body-bytes": option,
+      "memory-limit-bytes": option,
       "drain-ms": option,
       "log-level": option,
     },
@@ -110,6 +118,7 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
     maxQueueItems: given["max-queue-items"],
     maxQueueBytes: given["max-queue-bytes"],
     maxBodyBytes: given["max-body-bytes"],
+    memoryLimitBytes: given["memory-limit-bytes"],
     drainMs: given["drain-ms"],
     logLevel: given["log-level"],
   };

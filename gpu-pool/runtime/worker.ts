@@ -6,6 +6,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { InferenceSession } from "onnxruntime-node";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
+import { collectGarbageWhenAsked } from "../overload/collect-garbage.ts";
 import { fromOrtTensor, type TransferableTensor, toOrtTensor } from "./ort-tensor.ts";
 import { type SessionSignature, sessionSignature } from "./signature.ts";
 import type { FromWorker, ToWorker, WorkerSettings } from "./worker-protocol.ts";
@@ -76,6 +77,7 @@ try {
       }
     });
   });
+  collectGarbageWhenAsked();
   answer({ kind: "loaded", signature });
 } catch (error) {
   answer({ kind: "load_failed", reason: messageOf(error) });

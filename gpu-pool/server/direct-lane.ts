@@ -28,10 +28,15 @@ export interface DirectLaneOptions {
   readonly serve: (request: DirectRequest) => void;
   /** Takes over a connection that is not for this lane; what was read of it is in the socket again. */
   readonly handOver: (socket: Socket) => void;
+  /** Whether the next reply is to end its connection. */
+  readonly endsConnections: () => boolean;
   /** How long a new connection may say nothing, and one that is kept open, in milliseconds. */
   readonly firstMs: number;
   readonly keepAliveMs: number;
 }
+
+/** How long a connection may be unused when connections are scarce; as the idle timeout of Envoy's overload manager. */
+const UNUSED_MS = 2_000;
 
 export class DirectLane {
   readonly #options: DirectLaneOptions;
@@ -46,6 +51,12 @@ export class DirectLane {
   accept(socket: Socket): void {
     if (this.#closing) this.#options.handOver(socket);
     else this.#connections.add(new DirectConnection(socket, this.#options, (left) => this.#connections.delete(left)));
+  }
+
+  /** Closes connections that have carried no request for a while, new ones that have said nothing among them. */
+  closeUnused(): void {
+    const unusedSince = performance.now() - UNUSED_MS;
+    for (const connection of this.#connections) connection.closeIfUnusedSince(unusedSince);
   }
 
   /** Closes what is idle; what is busy closes once it is answered. */
@@ -63,6 +74,7 @@ class DirectConnection implements Caller {
   /** What came before the answer had gone out; never more than one chunk, as reading is paused then. */
   #early: Buffer | undefined;
   #closing = false;
+  #usedAt = performance.now();
   #goneListener: (() => void) | undefined;
 
   constructor(socket: Socket, options: DirectLaneOptions, leave: (left: DirectConnection) => void) {
@@ -94,6 +106,10 @@ class DirectConnection implements Caller {
     if (!this.#request) this.#socket.destroy();
   }
 
+  closeIfUnusedSince(moment: number): void {
+    if (!this.#request && this.#usedAt < moment) this.#socket.destroy();
+  }
+
   readonly #onData = (chunk: Buffer): void => {
     if (this.#request) {
       this.#early = this.#early ? Buffer.concat([this.#early, chunk]) : chunk;
@@ -117,6 +133,7 @@ class DirectConnection implements Caller {
 
   #reply(request: DirectRequest, reply: Reply, requestId: string): void {
     if (this.#socket.destroyed) return;
+    if (this.#options.endsConnections()) this.#closing = true;
     const [head, body] = formatReply(reply, requestId, this.#closing);
     const sent = (error?: Error | null) => {
       // One that failed is over when the connection closes, as not sent.
@@ -134,6 +151,7 @@ class DirectConnection implements Caller {
   #over(request: DirectRequest): void {
     this.#request = undefined;
     this.#goneListener = undefined;
+    this.#usedAt = performance.now();
     request.onOver?.(true);
     if (this.#closing) {
       this.#socket.end();

@@ -5,6 +5,7 @@ import { decodeInferenceRequest, decodeRawRequest } from "../../shared/protocol/
 import { encodeInferenceResponse } from "../../shared/protocol/response.ts";
 import type { InferenceRequest } from "../../shared/protocol/tensor.ts";
 import { timeBudget } from "../../shared/protocol/time-budget.ts";
+import type { OverloadMonitor } from "../overload/overload-monitor.ts";
 import type { PredictionScheduler, ServedModel } from "../runtime/served-model.ts";
 import type { Clock } from "../scheduler/executor.ts";
 import { outcomeOf } from "../telemetry/metrics.ts";
@@ -28,14 +29,16 @@ export async function infer(
   body: Uint8Array,
   clock: Clock,
   scheduler: PredictionScheduler,
+  overload: OverloadMonitor,
 ): Promise<Reply> {
   const { caller } = exchange;
   const startedAt = clock.now();
   try {
     const asked = decode(model, exchange, body);
+    const priority = priorityClass(asked.parameters);
+    if (!overload.admits(priority)) throw overload.refuse(priority);
     const decodedAt = clock.now();
     const budget = timeBudget(statedTimeout(exchange), asked.parameters);
-    const priority = priorityClass(asked.parameters);
     const ticket = model.submit(asked, { tenant: exchange.tenant, priority, deadline: startedAt + budget });
     // A caller that goes away takes its rows out of the queue.
     caller.onceGone(ticket.cancel);
@@ -71,7 +74,7 @@ export async function infer(
     };
     // Other replies stay plain: clients undo compression of inference results only.
     const accepted = singleHeader(exchange, "accept-encoding");
-    return accepted ? await compressReply(reply, accepted) : reply;
+    return accepted && !overload.lean ? await compressReply(reply, accepted) : reply;
   } catch (error) {
     const totalMs = clock.now() - startedAt;
     model.statistics.refused(totalMs);

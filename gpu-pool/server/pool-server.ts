@@ -4,7 +4,8 @@
  * Every request goes the same way: route -> read the body up to its cap -> verify the signature over the raw bytes ->
  * answer. Promises: exactly one answer a request, in the one error shape when it is a refusal; nothing is parsed
  * before it is verified; a body is never held beyond the cap; while draining, what was taken in is answered and new
- * work is refused.
+ * work is refused; while the process is short of resources, work is refused in stages (`overload/overload-stage.ts`)
+ * and health stays answered.
  */
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -12,6 +13,7 @@ import type { Socket } from "node:net";
 import type { Logger } from "pino";
 import { asWarmgateError, WarmgateError } from "../../shared/protocol/errors.ts";
 import { POOL_LOAD, REQUEST_ID, TENANT } from "../../shared/protocol/headers.ts";
+import type { OverloadMonitor } from "../overload/overload-monitor.ts";
 import type { ModelRepository } from "../repository/model-repository.ts";
 import type { PredictionScheduler } from "../runtime/served-model.ts";
 import type { Clock } from "../scheduler/executor.ts";
@@ -34,6 +36,7 @@ export interface PoolServerOptions {
   readonly metrics: PoolMetrics;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly overload: OverloadMonitor;
   /** Largest body in bytes, before and after decompression. */
   readonly maxBodyBytes: number;
   readonly version: string;
@@ -45,6 +48,9 @@ const EXTENSIONS = ["binary_tensor_data", "model_repository", "model_configurati
 /** Longer than any proxy in front keeps a connection: the side that sends requests must be the one that closes. */
 const KEEP_ALIVE_MS = 960_000;
 const HEADERS_MS = 10_000;
+const MOST_CONNECTIONS = 10_000;
+/** Largest body that is read while all inference is refused: health and control carry no more. */
+const SMALL_BODY_BYTES = 64 * 1024;
 
 const TENANT_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
@@ -72,7 +78,9 @@ export class PoolServer {
     // Expectations that are not known may be passed over (RFC 9110, 10.1.1); Node's own refusal has no body.
     this.#server.on("checkExpectation", (request, response) => void this.#serve(request, response));
     this.#server.on("clientError", refuseMalformed);
-    this.#server.maxConnections = 10_000;
+    // A connection that could not be accepted, for want of a descriptor: the system has turned it away already.
+    this.#server.on("error", () => undefined);
+    this.#server.maxConnections = MOST_CONNECTIONS;
     // Connections come to the direct lane first; what is not for it goes where Node would have sent it.
     const nodesOwn = this.#server.listeners("connection");
     this.#server.removeAllListeners("connection");
@@ -81,6 +89,7 @@ export class PoolServer {
       handOver: (socket) => {
         for (const listener of nodesOwn) listener.call(this.#server, socket);
       },
+      endsConnections: () => this.#options.overload.closesConnections,
       firstMs: HEADERS_MS,
       keepAliveMs: KEEP_ALIVE_MS,
     });
@@ -104,6 +113,20 @@ export class PoolServer {
     return this.#draining;
   }
 
+  /** Connections beyond this many are turned away when they come. */
+  limitConnections(most: number): void {
+    this.#server.maxConnections = Math.min(MOST_CONNECTIONS, most);
+  }
+
+  /** Closes connections that carry no request. */
+  closeUnusedConnections(): void {
+    // After the loop's next look at the sockets: a request may have come that has not been read yet.
+    setImmediate(() => {
+      this.#server.closeIdleConnections();
+      this.#directLane.closeUnused();
+    });
+  }
+
   /** Refuses new work, answers what is in flight, then closes. */
   async drain(): Promise<void> {
     this.#draining = true;
@@ -116,20 +139,26 @@ export class PoolServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse, awaitsContinue = false): Promise<void> {
     const exchange = nodeExchange(request, response, requestIdOf(request.headers));
+    const { overload, maxBodyBytes } = this.#options;
     const over = this.#begin();
     let status = 500;
     onceOver(request, response, () => over(response.writableFinished, status));
     const reply = await this.#answerOrRefuse(exchange, async () => {
       const route = matchRoute(exchange.method, exchange.target);
+      const refusal = () => (route.to === "infer" ? this.#refusalUnread() : undefined);
+      const refused = refusal();
+      if (refused) throw refused;
+      const limit = overload.refusesAll ? Math.min(SMALL_BODY_BYTES, maxBodyBytes) : maxBodyBytes;
       if (awaitsContinue) {
-        checkDeclaredLength(request, this.#options.maxBodyBytes);
+        checkDeclaredLength(request, limit);
         response.writeContinue();
       }
-      const body = await readBody(request, this.#options.maxBodyBytes);
+      const body = await readBody(request, limit, refusal);
       if (this.#draining && route.to !== "server_live") response.shouldKeepAlive = false;
       return this.#answer(exchange, route, body);
     });
     status = reply.status;
+    if (overload.closesConnections) response.shouldKeepAlive = false;
     if (request.complete) send(response, reply, exchange.requestId);
     else sendAhead(request, response, reply, exchange.requestId);
   }
@@ -142,9 +171,19 @@ export class PoolServer {
     const over = this.#begin();
     let status = 500;
     direct.onOver = (sent) => over(sent, status);
-    const reply = await this.#answerOrRefuse(exchange, () => this.#answer(exchange, matchRoute("POST", target), body));
+    const reply = await this.#answerOrRefuse(exchange, async () => {
+      const refused = this.#refusalUnread();
+      if (refused) throw refused;
+      return this.#answer(exchange, matchRoute("POST", target), body);
+    });
     status = reply.status;
     direct.reply(reply, exchange.requestId);
+  }
+
+  /** The refusal of an inference request of which nothing but the headers is looked at. */
+  #refusalUnread(): WarmgateError | undefined {
+    const { overload } = this.#options;
+    return overload.refusesAll ? overload.refuse("unread") : undefined;
   }
 
   /** Counts a request in; the function that comes back counts it out. */
@@ -192,12 +231,12 @@ export class PoolServer {
   }
 
   #route(route: Route, exchange: Exchange, body: Uint8Array): Reply | Promise<Reply> {
-    const { repository, scheduler, clock, version } = this.#options;
+    const { repository, scheduler, clock, overload, version } = this.#options;
     switch (route.to) {
       case "infer": {
         if (this.#draining) throw new WarmgateError("draining", "this process is stopping", { retryAfterSeconds: 1 });
         const model = repository.find(route.model, route.version);
-        return infer(model, exchange, body, clock, scheduler);
+        return infer(model, exchange, body, clock, scheduler, overload);
       }
       case "server_live":
         return jsonReply({ live: true });

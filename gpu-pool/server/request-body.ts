@@ -2,8 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
-
-const NOTHING = new Uint8Array(0);
+import { GrowingBytes } from "./growing-bytes.ts";
 
 /** Refuses by its declared length a body that is too large, before a byte of it is read. */
 export function checkDeclaredLength(request: IncomingMessage, limit: number): void {
@@ -14,25 +13,42 @@ export function checkDeclaredLength(request: IncomingMessage, limit: number): vo
 /**
  * Reads a whole body, at most `limit` bytes of it.
  *
- * @throws WarmgateError `body_too_large` at the first byte over the limit, `invalid_request` when the caller breaks off
+ * @param refusal asked as the body comes in; what it gives ends the reading
+ * @throws WarmgateError `body_too_large` at the first byte over the limit, `invalid_request` when the caller breaks off,
+ *   or the refusal
  */
-export function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array> {
+export function readBody(
+  request: IncomingMessage,
+  limit: number,
+  refusal: () => WarmgateError | undefined = () => undefined,
+): Promise<Uint8Array> {
   checkDeclaredLength(request, limit);
   return new Promise((resolve, reject) => {
-    let first: Uint8Array | undefined;
-    let rest: Uint8Array[] | undefined;
+    // Most bodies come in one piece, which is taken as it is.
+    let only: Uint8Array | undefined;
+    const pieces = new GrowingBytes();
     let length = 0;
-    request.on("data", (chunk: Buffer) => {
-      length += chunk.byteLength;
-      if (length > limit) {
+    request.on("data", (piece: Buffer) => {
+      length += piece.byteLength;
+      const refused = length > limit ? tooLarge(limit) : refusal();
+      if (refused) {
         request.pause();
-        reject(tooLarge(limit));
-      } else if (first === undefined) first = chunk;
-      else if (rest === undefined) rest = [first, chunk];
-      else rest.push(chunk);
+        // What has come must not be held while the rest is awaited.
+        only = undefined;
+        pieces.clear();
+        reject(refused);
+      } else if (length === piece.byteLength) only = piece;
+      else {
+        if (only) pieces.append(only);
+        only = undefined;
+        pieces.append(piece);
+      }
     });
-    request.on("end", () => resolve(rest ? Buffer.concat(rest, length) : (first ?? NOTHING)));
-    const brokenOff = () => reject(new WarmgateError("invalid_request", "the body was cut off"));
+    request.on("end", () => resolve(only ?? pieces.bytes()));
+    const brokenOff = () => {
+      if (!request.complete) pieces.clear();
+      reject(new WarmgateError("invalid_request", "the body was cut off"));
+    };
     request.on("error", brokenOff);
     request.on("close", () => {
       if (!request.complete) brokenOff();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { describe, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { call, fp32Request, type HttpReply, inferJson, post } from "../support/inference-call.ts";
 import { type PoolProcess, startPool, TEST_MODELS } from "../support/pool.ts";
@@ -28,6 +28,13 @@ function assertShed({ status, headers, body }: HttpReply): void {
   assert.match(headers.get("retry-after") ?? "", /^[1-9]$/);
 }
 
+/** A pool that is stopped when the test is over, however that ends. */
+async function poolFor(t: TestContext, ...given: readonly string[]): Promise<PoolProcess> {
+  const pool = await startPool({ models: [TEST_MODELS.digits], arguments: given });
+  t.after(() => pool.stop());
+  return pool;
+}
+
 /** Waits for the pool to be as at first, in the process `pid`. */
 async function assertRecovers(pool: PoolProcess, pid: number): Promise<void> {
   await until("the stage to be normal", async () => (await stageOf(pool)) === 0, RECOVERY_MS);
@@ -48,13 +55,12 @@ function stagesLeft(pool: PoolProcess): string[] {
 const headOf = (length: number) => `POST ${INFER} HTTP/1.1\r\nhost: pool\r\ncontent-length: ${length}\r\n\r\n`;
 
 describe("overload stages", () => {
-  test("memory that runs short: refused before a body is read, health answered, normal again stage by stage", async () => {
-    const probe = await startPool({ models: [TEST_MODELS.digits] });
+  test("memory that runs short: refused before a body is read, health answered, normal again stage by stage", async (t) => {
+    const probe = await poolFor(t);
     const atRest = await residentBytes(probe);
     await probe.stop();
     const limit = Math.round(atRest / 0.55);
-    const limitArgument = ["--memory-limit-bytes", String(limit)];
-    const pool = await startPool({ models: [TEST_MODELS.digits], arguments: limitArgument });
+    const pool = await poolFor(t, "--memory-limit-bytes", String(limit));
     const { pid, port } = pool.serving;
     // Callers that send bodies and do not end them: what they have sent is held, and nothing else happens.
     const holders: RawConnection[] = [];
@@ -83,8 +89,8 @@ describe("overload stages", () => {
     assert.deepEqual(stagesLeft(pool), ["refusing", "critical_only", "shed_sheddable", "closing", "lean"]);
   });
 
-  test("an event loop kept busy by large JSON bodies: load is shed, health answered, normal again", async () => {
-    const pool = await startPool({ models: [TEST_MODELS.digits] });
+  test("an event loop kept busy by large JSON bodies: load is shed, health answered, normal again", async (t) => {
+    const pool = await poolFor(t);
     const { pid } = pool.serving;
     const size = 4 * MIB;
     const large = Buffer.from(JSON.stringify(fp32Request("pixels", [1, size / 4], new Array(size / 4).fill(0.5))));
@@ -105,14 +111,17 @@ describe("overload stages", () => {
     assert.equal((await live(pool)).status, 200);
     flooding = false;
     await Promise.all(flood);
-    assert.ok([...statuses].every((status) => status === 400 || status === 503), [...statuses].join());
+    assert.ok(
+      [...statuses].every((status) => status === 400 || status === 503),
+      [...statuses].join(),
+    );
     await assertRecovers(pool, pid);
   });
 
   test("descriptors that run out: unused connections are let go, both ports answer, nothing spins or dies", {
     skip: process.platform !== "linux",
-  }, async () => {
-    const pool = await startPool({ models: [TEST_MODELS.digits] });
+  }, async (t) => {
+    const pool = await poolFor(t);
     // The next serving process inherits the supervisor's limit.
     execFileSync("prlimit", ["--pid", String(pool.child.pid), "--nofile=256:256"]);
     process.kill(pool.serving.pid, "SIGKILL");

@@ -1,1 +1,0 @@
-export { PRIORITY_CLASSES, type PriorityClass } from "../../shared/protocol/priority.ts";
