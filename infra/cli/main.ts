@@ -14,6 +14,10 @@ const COMMANDS: Readonly<
     summary: "the Open Inference Protocol suite and real clients against a running stack",
     run: async () => (await import("./conformance.ts")).conformance,
   },
+  simulate: {
+    summary: "the scheduler on simulated devices, as curves",
+    run: async () => (await import("./simulate.ts")).simulate,
+  },
   bench: { summary: "the benchmarks, as a table", run: async () => (await import("./bench.ts")).bench },
   cuda: { summary: "add the CUDA provider on a GPU host", run: async () => (await import("./cuda.ts")).cuda },
 };
