@@ -14,6 +14,7 @@ import { descriptorLimit, memoryLimit, mostConnections, ProcessReadings } from "
 import { tellParent } from "./process-messages.ts";
 import { loadModel } from "./repository/load-model.ts";
 import { ModelRepository } from "./repository/model-repository.ts";
+import { Completions } from "./runtime/completions.ts";
 import type { PredictionScheduler } from "./runtime/served-model.ts";
 import { DeviceScheduler } from "./scheduler/device-scheduler.ts";
 import { realClock } from "./scheduler/real-clock.ts";
@@ -59,7 +60,8 @@ async function serve(settings: PoolSettings): Promise<void> {
     },
   });
   observeOverload(metrics.registry, overload);
-  const device = { provider, deviceId, computeThreads, slots, scheduler };
+  const completions = new Completions();
+  const device = { provider, deviceId, computeThreads, slots, scheduler, completions };
   const repository = new ModelRepository({
     folders: settings.modelFolders,
     load: (artefact, onCrash) => loadModel(artefact, device, metrics, log, onCrash),
@@ -75,6 +77,7 @@ async function serve(settings: PoolSettings): Promise<void> {
   const server = new PoolServer({
     repository,
     scheduler,
+    completions,
     authenticator,
     metrics,
     clock: realClock,

@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import type { Logger } from "pino";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { decodeInferenceRequest } from "../../shared/protocol/request.ts";
+import type { Completions } from "../runtime/completions.ts";
 import { ModelInstance } from "../runtime/model-instance.ts";
 import { checkPadding } from "../runtime/padding.ts";
 import { type PredictionScheduler, ServedModel } from "../runtime/served-model.ts";
@@ -18,6 +19,7 @@ export interface Device {
   /** Runs that the device takes at once. */
   readonly slots: number;
   readonly scheduler: PredictionScheduler;
+  readonly completions: Completions;
 }
 
 const WARM_UP_BUDGET_MS = 3_000;
@@ -51,13 +53,13 @@ export async function loadModel(
     computeThreads: settings.computeThreads ?? device.computeThreads,
   };
   // One after another: a file that does not load should fail once, and loading takes twice the memory for a moment.
-  const first = await ModelInstance.load(workerSettings);
+  const first = await ModelInstance.load(workerSettings, device.completions);
   const instances: [ModelInstance, ...ModelInstance[]] = [first];
   try {
     if (padding) checkPadding(padding, first.signature);
     const report = await warmUp(first, warmUpSettings);
     while (instances.length < count) {
-      const next = await ModelInstance.load(workerSettings);
+      const next = await ModelInstance.load(workerSettings, device.completions);
       instances.push(next);
       await warmAlike(next, report, warmUpSettings);
     }

@@ -4,12 +4,13 @@
  * Promises: every run is answered, with outputs or an error, also when the thread dies; a load that fails leaves
  * nothing behind. A run cannot be cancelled: ONNX Runtime has no way to.
  */
-import { Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
+import { type Answering, Completions } from "./completions.ts";
 import type { TransferableTensor } from "./ort-tensor.ts";
 import { publicReason } from "./public-reason.ts";
 import type { SessionSignature } from "./signature.ts";
-import type { FromWorker, ToWorker, WorkerSettings } from "./worker-protocol.ts";
+import type { FromWorker, ToWorker, WorkerSettings, WorkerStart } from "./worker-protocol.ts";
 
 export interface RunResult {
   readonly outputs: readonly TransferableTensor[];
@@ -22,9 +23,11 @@ interface PendingRun {
   readonly reject: (error: Error) => void;
 }
 
-export class ModelInstance {
+export class ModelInstance implements Answering {
   readonly signature: SessionSignature;
   readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #completions: Completions;
   readonly #pending = new Map<number, PendingRun>();
   #lastRunId = 0;
   #closing = false;
@@ -32,11 +35,14 @@ export class ModelInstance {
   /** Called once if the thread ends without having been asked to. */
   onCrash: ((reason: string) => void) | undefined;
 
-  private constructor(worker: Worker, signature: SessionSignature) {
+  private constructor(worker: Worker, port: MessagePort, signature: SessionSignature, completions: Completions) {
     this.#worker = worker;
+    this.#port = port;
+    this.#completions = completions;
     this.signature = signature;
-    worker.on("message", (message: FromWorker) => this.#receive(message));
+    port.on("message", (message: FromWorker) => this.#receive(message));
     // After a load the thread must not keep the process alive by itself.
+    port.unref();
     worker.unref();
     let reason = "the model's thread ended";
     worker.on("error", (error) => {
@@ -48,6 +54,7 @@ export class ModelInstance {
         run.reject(new WarmgateError("internal", "the model's thread ended during the run"));
       }
       this.#pending.clear();
+      completions.ended(this);
       if (!this.#closing) this.onCrash?.(publicReason(reason));
     });
   }
@@ -57,17 +64,22 @@ export class ModelInstance {
    *
    * @throws WarmgateError `model_rejected` with ONNX Runtime's reason
    */
-  static load(settings: WorkerSettings): Promise<ModelInstance> {
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: settings });
+  static load(settings: WorkerSettings, completions = new Completions()): Promise<ModelInstance> {
+    const { port1: port, port2 } = new MessageChannel();
+    const start: WorkerStart = { settings, port: port2 };
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: start, transferList: [port2] });
     return new Promise((resolve, reject) => {
-      const rejected = (reason: string) => reject(new WarmgateError("model_rejected", publicReason(reason)));
+      const rejected = (reason: string) => {
+        port.close();
+        reject(new WarmgateError("model_rejected", publicReason(reason)));
+      };
       const onError = (error: Error) => rejected(error.message);
       const onExit = () => rejected("the thread ended while the model was loading");
       worker.once("error", onError);
       worker.once("exit", onExit);
-      worker.once("message", (message: FromWorker) => {
+      port.once("message", (message: FromWorker) => {
         worker.off("error", onError).off("exit", onExit);
-        if (message.kind === "loaded") resolve(new ModelInstance(worker, message.signature));
+        if (message.kind === "loaded") resolve(new ModelInstance(worker, port, message.signature, completions));
         else rejected(message.kind === "load_failed" ? message.reason : "the thread answered out of order");
       });
     });
@@ -87,6 +99,7 @@ export class ModelInstance {
     const id = ++this.#lastRunId;
     const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
     this.#pending.set(id, { resolve, reject });
+    this.#completions.began(this);
     this.#post(
       { kind: "run", id, inputs, outputs },
       inputs.map((input) => input.buffer),
@@ -107,13 +120,22 @@ export class ModelInstance {
   }
 
   #post(message: ToWorker, transfer: ArrayBuffer[] = []): void {
-    this.#worker.postMessage(message, transfer);
+    this.#port.postMessage(message, transfer);
+  }
+
+  takeIn(): void {
+    for (let received = this.#next(); received; received = this.#next()) this.#receive(received.message);
+  }
+
+  #next(): { readonly message: FromWorker } | undefined {
+    return this.#pending.size > 0 ? receiveMessageOnPort(this.#port) : undefined;
   }
 
   #receive(message: FromWorker): void {
     if (message.kind !== "done" && message.kind !== "run_failed") return;
     const run = this.#pending.get(message.id);
     this.#pending.delete(message.id);
+    if (this.#pending.size === 0) this.#completions.ended(this);
     if (message.kind === "done") run?.resolve({ outputs: message.outputs, computeMs: message.computeMs });
     else run?.reject(new WarmgateError(message.code, publicReason(message.reason)));
   }

@@ -1,4 +1,5 @@
 /** What the main thread and a model's worker thread say to each other. Both ends are ours: plain types, no checks. */
+import type { MessagePort } from "node:worker_threads";
 import type { ErrorCode } from "../../shared/protocol/errors.ts";
 import type { TransferableTensor } from "./ort-tensor.ts";
 import type { SessionSignature } from "./signature.ts";
@@ -9,6 +10,13 @@ export interface WorkerSettings {
   readonly deviceId: number;
   /** Threads that one run may use. */
   readonly computeThreads: number;
+}
+
+/** What a worker thread is started with. */
+export interface WorkerStart {
+  readonly settings: WorkerSettings;
+  /** Its end of the channel to the main thread: one that the main thread can look into at any time. */
+  readonly port: MessagePort;
 }
 
 export type ToWorker =

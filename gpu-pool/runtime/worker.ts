@@ -3,17 +3,15 @@
  * HTTP and scheduling stay on the main thread. It is never terminated from outside: ending a thread in the middle of
  * a run aborts the whole process.
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { workerData } from "node:worker_threads";
 import { InferenceSession } from "onnxruntime-node";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { collectGarbageWhenAsked } from "../overload/collect-garbage.ts";
 import { fromOrtTensor, type TransferableTensor, toOrtTensor } from "./ort-tensor.ts";
 import { type SessionSignature, sessionSignature } from "./signature.ts";
-import type { FromWorker, ToWorker, WorkerSettings } from "./worker-protocol.ts";
+import type { FromWorker, ToWorker, WorkerStart } from "./worker-protocol.ts";
 
-if (!parentPort) throw new Error("worker.ts runs as a worker thread only");
-const port = parentPort;
-const settings: WorkerSettings = workerData;
+const { settings, port }: WorkerStart = workerData;
 
 function answer(message: FromWorker, transfer: ArrayBuffer[] = []): void {
   port.postMessage(message, transfer);

@@ -92,6 +92,13 @@ export class CostModel {
     return this.#between(bucket, rows, (cell) => (isFresh(cell, now) ? cell.boundMs : cell.seedMs));
   }
 
+  /** The least that a batch of so many rows is known to take, in milliseconds: the seed, or the quickest run since. */
+  leastMs(bucket: string, rows: number): number {
+    return this.#between(bucket, rows, ({ seedMs, samples }) =>
+      samples.length === 0 ? seedMs : Math.min(seedMs || Number.POSITIVE_INFINITY, ...samples),
+    );
+  }
+
   /** All that is known, for statistics and metrics. */
   table(now: number): BatchCost[] {
     return [...this.#buckets].flatMap(([bucket, cells]) =>

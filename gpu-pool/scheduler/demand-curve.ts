@@ -6,6 +6,17 @@
  */
 const STEP_MS = 5;
 
+export interface DemandTest {
+  /** When the device begins with this class, on the clock's scale. */
+  readonly startAt: number;
+  /** Time between an item's latest start and its deadline. */
+  readonly aloneMs: number;
+  /** Time of a batch. */
+  readonly batchMs: number;
+  /** Runs that the device takes at once. */
+  readonly slots: number;
+}
+
 export class DemandCurve {
   /** Steps that hold anything, ascending, and beside each its queued milliseconds and its items. */
   readonly #steps: number[] = [];
@@ -53,18 +64,19 @@ export class DemandCurve {
   }
 
   /**
-   * Whether everything less urgent than an item with this latest start can still start in time if that item goes first.
-   *
-   * @param startAt when the device begins with this class, on the clock's scale
-   * @param costMs device time of the new item
-   * @param slots runs that the device takes at once
+   * Whether everything less urgent than an item with this latest start would still be finished in time if the device
+   * took `extraMs` longer before it. An item is finished when its whole batch is: at the latest one batch after what is
+   * as urgent as itself, and never after all that waits.
    */
-  standsFor(latestStart: number, costMs: number, startAt: number, slots: number): boolean {
+  standsFor(latestStart: number, extraMs: number, { startAt, aloneMs, batchMs, slots }: DemandTest): boolean {
     const step = Math.floor(latestStart / STEP_MS);
-    let demand = costMs;
+    let total = extraMs;
+    for (const queuedMs of this.#queuedMs) total += queuedMs;
+    let demand = extraMs;
     for (const [at, other] of this.#steps.entries()) {
       demand += this.#queuedMs[at] ?? 0;
-      if (other > step && startAt + demand / slots > other * STEP_MS) return false;
+      const finished = Math.min(total, demand + batchMs);
+      if (other > step && startAt + finished / slots >= other * STEP_MS + aloneMs) return false;
     }
     return true;
   }

@@ -1,7 +1,7 @@
 /** Everything that waits for the device, counted the ways in which admission and order ask for it. */
 import { PRIORITY_CLASSES } from "../../shared/protocol/priority.ts";
 import type { Queued } from "./admission.ts";
-import { DemandCurve } from "./demand-curve.ts";
+import { DemandCurve, type DemandTest } from "./demand-curve.ts";
 import type { Entry } from "./entry.ts";
 import { FairShare } from "./fair-share.ts";
 import type { Lane } from "./lane.ts";
@@ -72,31 +72,22 @@ export class DeviceQueue<Item, Result> {
    * Where a new item of a tenant would stand: behind the classes above; in its own class behind what is more urgent, or
    * if the tenant has had its share, behind what the others may have first.
    */
-  placeOf(
-    level: number,
-    tenant: string,
-    latestStart: number,
-    { costMs, startAt, slots }: { readonly costMs: number; readonly startAt: number; readonly slots: number },
-  ): Place {
+  placeOf(level: number, tenant: string, latestStart: number, costMs: number, test: DemandTest): Place {
     const above = level === 0 ? 0 : this.queuedMs(level - 1);
     const share = this.shares[level];
     const demand = this.#demands[level];
     if (!share || !demand || share.items === 0) return { aheadMs: above, harmless: true };
     const byTurn = share.aheadOf(tenant);
     if (!share.isEligible(tenant)) return { aheadMs: above + byTurn, harmless: true };
-    const harmless = demand.standsFor(latestStart, costMs, startAt + above / slots, slots);
+    const startAt = test.startAt + above / test.slots;
+    const harmless = demand.standsFor(latestStart, costMs, { ...test, startAt });
     return { aheadMs: above + Math.min(byTurn, demand.before(latestStart)), harmless };
   }
 
   /**
    * Whether what waits in a class behind an item would still be in time if the device took `extraMs` longer.
    */
-  canSpare(
-    level: number,
-    latestStart: number,
-    extraMs: number,
-    { startAt, slots }: { readonly startAt: number; readonly slots: number },
-  ): boolean {
-    return this.#demands[level]?.standsFor(latestStart, extraMs, startAt, slots) ?? true;
+  canSpare(level: number, latestStart: number, extraMs: number, test: DemandTest): boolean {
+    return this.#demands[level]?.standsFor(latestStart, extraMs, test) ?? true;
   }
 }

@@ -148,13 +148,16 @@ export class DeviceScheduler<Item, Result> {
     const refusal = this.#refusal(lane, submission, level, now);
     if (refusal) throw this.#refuse(lane, refusal, now);
 
-    const waiter = newWaiter<Result>(submission.deadline, now);
+    const { deadline } = submission;
+    const waiter = newWaiter<Result>(deadline, now);
+    const aloneMs = this.#aloneMs(lane, submission.bucket, rows, now);
     const entry: Entry<Item, Result> = {
       submission,
       level,
       sequence: this.#sequence++,
-      deadline: submission.deadline,
-      latestStart: submission.deadline - lane.settings.costs.boundMs(submission.bucket, rows, now),
+      deadline,
+      aloneMs,
+      latestStart: deadline - aloneMs,
       submittedAt: now,
       costMs: lane.addedMs(submission.bucket, rows, now),
       state: "queued",
@@ -191,9 +194,11 @@ export class DeviceScheduler<Item, Result> {
     const { bucket, rows, bytes, tenant, deadline } = submission;
     const { costs, largestBatch, instances } = lane.settings;
     const freeIn = this.#running.untilFree(now);
-    const place = this.#queue.placeOf(level, tenant, deadline - costs.boundMs(bucket, rows, now), {
-      costMs: lane.addedMs(bucket, rows, now),
+    const aloneMs = this.#aloneMs(lane, bucket, rows, now);
+    const place = this.#queue.placeOf(level, tenant, deadline - aloneMs, lane.addedMs(bucket, rows, now), {
       startAt: now + freeIn,
+      aloneMs,
+      batchMs: costs.expectedMs(bucket, largestBatch, now),
       slots,
     });
     // While it waits, more will come of the classes above.
@@ -214,7 +219,8 @@ export class DeviceScheduler<Item, Result> {
     const firstDeadline = lane.queues.get(bucket)?.earliestDeadlineBeside(level, tenant, beside);
     const fits = beside === 0 || now + together.waitMs + togetherMs <= (firstDeadline ?? Number.POSITIVE_INFINITY);
     const { waitMs, aheadMs } = fits ? together : waitBehind(0);
-    const runMs = fits ? togetherMs : costs.boundMs(bucket, Math.min(largestBatch, rows + joining), now);
+    const runRows = Math.min(largestBatch, (fits ? beside : 0) + rows + joining);
+    const runMs = this.#isIdle(lane) ? aloneMs : costs.boundMs(bucket, runRows, now);
     const fullMs = costs.expectedMs(bucket, largestBatch, now);
     const spreadMs = costs.boundMs(bucket, largestBatch, now) - fullMs;
     return refusalOf(
@@ -233,6 +239,19 @@ export class DeviceScheduler<Item, Result> {
       },
       this.#settings,
     );
+  }
+
+  #isIdle(lane: Lane<Item, Result>): boolean {
+    return this.#queue.items === 0 && this.#running.hasFreeSlot && lane.hasFreeInstance;
+  }
+
+  /**
+   * What a run of this item alone is reckoned to take. On an idle device, the least that one ever took: it is tried even
+   * if the last runs were slow, for if it were refused nothing would ever show that they are quick again.
+   */
+  #aloneMs(lane: Lane<Item, Result>, bucket: string, rows: number, now: number): number {
+    const { costs } = lane.settings;
+    return this.#isIdle(lane) ? costs.leastMs(bucket, rows) : costs.boundMs(bucket, rows, now);
   }
 
   #refuse(lane: Lane<Item, Result>, refusal: Refusal, now: number): WarmgateError {
@@ -311,12 +330,12 @@ export class DeviceScheduler<Item, Result> {
   /** Whether the items behind one stay in time if a batch of `from` rows becomes one of `to` for its sake. */
   #affordable(lane: Lane<Item, Result>, entry: Entry<Item, Result>, from: number, to: number, now: number): boolean {
     const { costs } = lane.settings;
-    const { bucket, rows } = entry.submission;
+    const { bucket } = entry.submission;
     const extraMs = costs.expectedMs(bucket, to, now) - (to * costs.expectedMs(bucket, from, now)) / from;
-    // The demand curve holds the latest start of each item alone; in a full batch it must start sooner.
-    const soonerMs = costs.boundMs(bucket, from, now) - costs.boundMs(bucket, rows, now);
+    const { level, latestStart, aloneMs } = entry;
+    const batchMs = costs.boundMs(bucket, from, now);
     const { slots } = this.#settings;
-    return this.#queue.canSpare(entry.level, entry.latestStart, extraMs, { startAt: now + soonerMs, slots });
+    return this.#queue.canSpare(level, latestStart, extraMs, { startAt: now, aloneMs, batchMs, slots });
   }
 
   #start(lane: Lane<Item, Result>, first: First<Item, Result>, now: number): void {
@@ -355,8 +374,7 @@ export class DeviceScheduler<Item, Result> {
     for (const lane of this.#lanes) {
       for (const queue of lane.queues.values()) {
         for (const entry of queue.overdue(now)) {
-          const runMs = entry.deadline - entry.latestStart;
-          const due = new Set(entry.waiters.filter((waiter) => waiter.deadline - runMs <= now));
+          const due = new Set(entry.waiters.filter((waiter) => waiter.deadline - entry.aloneMs <= now));
           lane.counts.expired += due.size;
           this.#dismiss(lane, entry, due, expired());
         }
@@ -380,10 +398,9 @@ export class DeviceScheduler<Item, Result> {
     this.#queue.remove(lane, entry);
     if (staying.length === 0) lane.end(entry);
     else {
-      const runMs = entry.deadline - entry.latestStart;
       entry.waiters = staying;
       entry.deadline = earliestDeadline(staying);
-      entry.latestStart = entry.deadline - runMs;
+      entry.latestStart = entry.deadline - entry.aloneMs;
       this.#queue.add(lane, entry);
       this.#alarm.setFor(entry.latestStart);
     }

@@ -54,7 +54,9 @@ export interface Entry<Item, Result> {
   readonly sequence: number;
   /** When its answer is of no more use to the first of its callers to run out of time. */
   deadline: number;
-  /** Last moment at which a run of this item alone would still end in time. The earliest of its callers decides. */
+  /** What a run of this item alone is reckoned to take, in milliseconds. */
+  readonly aloneMs: number;
+  /** `deadline` less `aloneMs`: the last moment at which a run of this item alone would still end in time. The earliest of its callers decides. */
   latestStart: number;
   readonly submittedAt: number;
   /** Device time that it adds to what is queued, in milliseconds. */

@@ -15,6 +15,7 @@ import { asWarmgateError, WarmgateError } from "../../shared/protocol/errors.ts"
 import { POOL_LOAD, REQUEST_ID, TENANT } from "../../shared/protocol/headers.ts";
 import type { OverloadMonitor } from "../overload/overload-monitor.ts";
 import type { ModelRepository } from "../repository/model-repository.ts";
+import type { Completions } from "../runtime/completions.ts";
 import type { PredictionScheduler } from "../runtime/served-model.ts";
 import type { Clock } from "../scheduler/executor.ts";
 import { outcomeOf, type PoolMetrics } from "../telemetry/metrics.ts";
@@ -32,6 +33,7 @@ import { MethodNotAllowed, matchRoute, type Route } from "./routing.ts";
 export interface PoolServerOptions {
   readonly repository: ModelRepository;
   readonly scheduler: PredictionScheduler;
+  readonly completions: Completions;
   readonly authenticator: Authenticator;
   readonly metrics: PoolMetrics;
   readonly clock: Clock;
@@ -188,7 +190,8 @@ export class PoolServer {
 
   /** Counts a request in; the function that comes back counts it out. */
   #begin(): (sent: boolean, status: number) => void {
-    const { metrics } = this.#options;
+    const { metrics, completions } = this.#options;
+    completions.takeIn();
     metrics.received();
     this.#inFlight++;
     return (sent, status) => {

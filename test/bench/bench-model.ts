@@ -19,6 +19,8 @@ const network = (...sizes: readonly [number, ...number[]]): BenchModel => ({
 
 export const SMALL = network(64, 256, 256, 10);
 export const LARGE = network(512, 2048, 2048, 512);
+/** Some hundred rows a second on a CPU core, so that four times its capacity is still less than HTTP can refuse. */
+export const HEAVY = network(512, 4096, 4096, 512);
 /** A fixed batch of 1, milliseconds a run. */
 export const CONVOLUTIONAL: BenchModel = {
   label: `residual network, ${IMAGE_SIZE} x ${IMAGE_SIZE}`,

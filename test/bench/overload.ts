@@ -4,7 +4,7 @@
  * important requests get through a flood of others, and whether a tenant notices another one's flood. All open-loop.
  */
 import type { ArrivalProcess } from "./arrivals.ts";
-import { type BenchModel, CONVOLUTIONAL, LARGE, placeModel } from "./bench-model.ts";
+import { type BenchModel, CONVOLUTIONAL, HEAVY, placeModel } from "./bench-model.ts";
 import { loadOnce } from "./compare.ts";
 import { runGenerator } from "./generator.ts";
 import { type OpenLoopResult, type OpenLoopSettings, openLoopResult, type StreamResult } from "./open-loop.ts";
@@ -45,7 +45,7 @@ export interface OverloadResult {
   readonly points: readonly LoadPoint[];
 }
 
-export async function overload(model: BenchModel = LARGE): Promise<OverloadResult> {
+export async function overload(model: BenchModel = HEAVY): Promise<OverloadResult> {
   return withPool(model, async (pool) => {
     const closed = await loadOnce(
       { label: "pool", port: pool.port, request: binaryRequest("bench", model.shape) },
@@ -93,7 +93,7 @@ export interface ClassResult {
 }
 
 /** CRITICAL at 0.3 times the capacity beside SHEDDABLE at three times. */
-export async function classesUnderFlood(model: BenchModel = LARGE): Promise<ClassResult> {
+export async function classesUnderFlood(model: BenchModel = HEAVY): Promise<ClassResult> {
   return withPool(model, async (pool) => {
     const closed = await loadOnce(
       { label: "pool", port: pool.port, request: binaryRequest("bench", model.shape) },
