@@ -1,15 +1,38 @@
-/** `npm run bench`: the figures that README quotes, measured on this machine and printed as tables. */
+/** `npm run bench`: the figures that README quotes, measured on this machine, printed as tables and stored. */
 import { parseArgs } from "node:util";
+import { addedLatency, printAddedLatency } from "../../test/bench/added-latency.ts";
 import { LARGE, SMALL } from "../../test/bench/bench-model.ts";
 import { coldStart } from "../../test/bench/cold-start.ts";
 import type { Comparison, Measured } from "../../test/bench/compare.ts";
 import { edgeAgainstForwarder } from "../../test/bench/edge-against-forwarder.ts";
+import { efficiency, printEfficiency } from "../../test/bench/efficiency.ts";
+import { compareWithField } from "../../test/bench/field/field.ts";
+import { printField } from "../../test/bench/field/print.ts";
+import {
+  classesUnderFlood,
+  overload,
+  overloadCurves,
+  printOverload,
+  tenantsUnderFlood,
+} from "../../test/bench/overload.ts";
 import { poolAgainstUsual } from "../../test/bench/pool-against-usual.ts";
+import { storeResults } from "../../test/bench/results.ts";
 import { UsageError } from "./usage-error.ts";
 
-const HELP = `Usage: npm run bench [-- --only pool|edge|cold] [--rounds <n>]
+const SUITES: Readonly<Record<string, (rounds: number) => Promise<unknown>>> = {
+  pool,
+  edge,
+  cold,
+  efficiency: efficiencySuite,
+  overload: overloadSuite,
+  latency,
+  field,
+};
 
-Compared subjects are loaded in turns; what counts are the ratios of neighbouring runs, not the absolute figures.`;
+const HELP = `Usage: npm run bench [-- --only ${Object.keys(SUITES).join("|")}] [--rounds <n>]
+
+Compared subjects are loaded in turns; what counts are the ratios of neighbouring runs, not the absolute figures.
+Everything is also written to test/bench/results. field needs Python and takes long.`;
 
 const CONNECTIONS = 32;
 
@@ -23,46 +46,92 @@ export async function bench(args: string[]): Promise<number> {
     return 0;
   }
   const { only } = values;
-  if (only !== undefined && !["pool", "edge", "cold"].includes(only)) throw new UsageError(HELP);
+  if (only !== undefined && !Object.hasOwn(SUITES, only)) throw new UsageError(HELP);
   const rounds = Number(values.rounds ?? 5);
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
     throw new UsageError("--rounds is a number from 1 to 100");
-
-  if (only === undefined || only === "pool") {
-    for (const model of [SMALL, LARGE]) {
-      console.log(`\nPool, JSON, one row a request, ${CONNECTIONS} connections, model ${model.label}\n`);
-      printComparison(await poolAgainstUsual(model, CONNECTIONS, rounds));
-    }
-  }
-  if (only === undefined || only === "edge") {
-    console.log(`\nEdge, JSON prediction of digits, ${CONNECTIONS} connections\n`);
-    const { edge, floor } = await edgeAgainstForwarder(CONNECTIONS, rounds);
-    printComparison(edge);
-    console.log();
-    printComparison(floor);
-  }
-  if (only === undefined || only === "cold") {
-    const { readySeconds, firstMs, p50Ms, p99Ms } = await coldStart();
-    console.log("\nCold start with the models that ship\n");
-    console.log(`  ready after            ${readySeconds.toFixed(2)} s`);
-    console.log(`  first request          ${firstMs.toFixed(2)} ms`);
-    console.log(`  the next thousand      p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms`);
+  for (const [name, run] of Object.entries(SUITES)) {
+    if (only === undefined || only === name) await run(rounds);
   }
   return 0;
 }
 
+async function pool(rounds: number): Promise<void> {
+  const results: Record<string, Comparison> = {};
+  for (const model of [SMALL, LARGE]) {
+    console.log(`\nPool, JSON, one row a request, ${CONNECTIONS} connections, model ${model.label}\n`);
+    const comparison = await poolAgainstUsual(model, CONNECTIONS, rounds);
+    printComparison(comparison);
+    results[model.label] = comparison;
+  }
+  storeResults("pool", results, new Date());
+}
+
+async function edge(rounds: number): Promise<void> {
+  console.log(`\nEdge, JSON prediction of digits, ${CONNECTIONS} connections\n`);
+  const compared = await edgeAgainstForwarder(CONNECTIONS, rounds);
+  printComparison(compared.edge);
+  console.log();
+  printComparison(compared.floor);
+  storeResults("edge", compared, new Date());
+}
+
+async function cold(): Promise<void> {
+  const figures = await coldStart();
+  const { readySeconds, firstMs, p50Ms, p99Ms } = figures;
+  console.log("\nCold start with the models that ship\n");
+  console.log(`  ready after            ${readySeconds.toFixed(2)} s`);
+  console.log(`  first request          ${firstMs.toFixed(2)} ms`);
+  console.log(`  the next thousand      p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms`);
+  storeResults("cold", figures, new Date());
+}
+
+async function efficiencySuite(rounds: number): Promise<void> {
+  console.log("\nEfficiency: pool (binary, 128 connections, one slot) over a bare loop of session.run\n");
+  const results = await efficiency(rounds);
+  printEfficiency(results);
+  storeResults("efficiency", results, new Date());
+}
+
+async function overloadSuite(rounds: number): Promise<void> {
+  console.log("\nOverload, open loop\n");
+  const byLoad = await overload(rounds);
+  printOverload(byLoad);
+  const classes = await classesUnderFlood();
+  const success = (100 * classes.criticalSuccess).toFixed(2);
+  console.log(`\n  critical at 0.3 x capacity beside sheddable at 3 x: ${success} % of the critical in time`);
+  const tenants = await tenantsUnderFlood(rounds);
+  const ratios = tenants.p99Ratios.map((ratio) => ratio.toFixed(2)).join(" ");
+  console.log(`  a tenant's p99 beside another's 50-fold flood, over that beside its share: ${ratios}`);
+  storeResults("overload", { byLoad, classes, tenants }, new Date(), overloadCurves(byLoad));
+}
+
+async function latency(): Promise<void> {
+  console.log("\nLatency at concurrency 1, by stage\n");
+  const results = await addedLatency();
+  printAddedLatency(results);
+  storeResults("latency", results, new Date());
+}
+
+async function field(rounds: number): Promise<void> {
+  const results = await compareWithField({ rounds, tell: (line) => console.log(line) });
+  printField(results);
+  storeResults("field", results, new Date());
+}
+
 function printComparison({ ours, theirs, ratios, medianRatio }: Comparison): void {
-  console.log(`  ${"".padEnd(26)} requests/s    p50 ms    p99 ms`);
+  console.log(`  ${"".padEnd(26)} requests/s    p50 ms    p99 ms   CPU us/request`);
   for (const subject of [ours, theirs]) console.log(`  ${row(subject)}`);
   const each = ratios.map((ratio) => ratio.toFixed(2)).join(" ");
   console.log(`  ratio of requests/s: median ${medianRatio.toFixed(2)} (rounds: ${each})`);
 }
 
-function row({ label, requestsPerSecond, p50Ms, p99Ms }: Measured): string {
+function row({ label, requestsPerSecond, p50Ms, p99Ms, cpuMicroseconds }: Measured): string {
   return [
     label.padEnd(26),
     requestsPerSecond.toFixed(0).padStart(10),
     p50Ms.toFixed(2).padStart(9),
     p99Ms.toFixed(2).padStart(9),
+    (cpuMicroseconds?.toFixed(0) ?? "-").padStart(16),
   ].join(" ");
 }

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { IMAGE_SIZE, perceptron, residualNetwork } from "../support/onnx-builder.ts";
+import { deepNetwork, IMAGE_SIZE, perceptron, residualNetwork } from "../support/onnx-builder.ts";
 
 export interface BenchModel {
   readonly label: string;
@@ -19,8 +19,16 @@ const network = (...sizes: readonly [number, ...number[]]): BenchModel => ({
 
 export const SMALL = network(64, 256, 256, 10);
 export const LARGE = network(512, 2048, 2048, 512);
-/** Some hundred rows a second on a CPU core, so that four times its capacity is still less than HTTP can refuse. */
-export const HEAVY = network(512, 4096, 4096, 512);
+const deep = (depth: number): BenchModel => ({
+  label: `deep network, ${depth} layers of 512`,
+  shape: [1, 64],
+  build: () => deepNetwork(depth),
+});
+
+/** Some hundred rows a second on a CPU core: four times its capacity is little enough for HTTP not to be what is measured. */
+export const DEEP = deep(200);
+/** Some ten rows a second: even fifty times a share of that is. */
+export const DEEPER = deep(1_000);
 /** A fixed batch of 1, milliseconds a run. */
 export const CONVOLUTIONAL: BenchModel = {
   label: `residual network, ${IMAGE_SIZE} x ${IMAGE_SIZE}`,
@@ -34,11 +42,16 @@ export interface ModelFolder {
   remove(): void;
 }
 
-/** Puts a model into a repository folder under the name `bench`. */
-export function placeModel(model: BenchModel): ModelFolder {
+/**
+ * Puts a model into a repository folder under the name `bench`.
+ *
+ * @param settings of its model.json
+ */
+export function placeModel(model: BenchModel, settings: Readonly<Record<string, unknown>> = {}): ModelFolder {
   const folder = mkdtempSync(join(tmpdir(), "warmgate-bench-"));
   const file = join(folder, "bench", "1", "model.onnx");
   mkdirSync(join(folder, "bench", "1"), { recursive: true });
   writeFileSync(file, model.build());
+  writeFileSync(join(folder, "bench", "model.json"), JSON.stringify(settings));
   return { folder, file, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

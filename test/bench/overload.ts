@@ -4,18 +4,21 @@
  * important requests get through a flood of others, and whether a tenant notices another one's flood. All open-loop.
  */
 import type { ArrivalProcess } from "./arrivals.ts";
-import { type BenchModel, CONVOLUTIONAL, HEAVY, placeModel } from "./bench-model.ts";
-import { loadOnce } from "./compare.ts";
+import { type BenchModel, DEEP, DEEPER, placeModel } from "./bench-model.ts";
+import { loadOnce, median } from "./compare.ts";
 import { runGenerator } from "./generator.ts";
 import { type OpenLoopResult, type OpenLoopSettings, openLoopResult, type StreamResult } from "./open-loop.ts";
 import { poolStatistics, since } from "./pool-statistics.ts";
 import { binaryRequest, type RunningSubject, startOpenPool } from "./subjects.ts";
+import type { LineChart } from "./svg-chart.ts";
 
 const LOADS = [0.25, 0.5, 0.75, 0.9, 1, 1.25, 1.5, 2, 4];
-const CONNECTIONS = 512;
+const LARGEST_BATCH = 16;
+/** More than can be in flight by then, so that none is waited for. */
+const CONNECTIONS = 2_048;
 const MEASURE_MS = 4_000;
 const WARM_UP_MS = 1_500;
-/** Deadline in multiples of what 128 closed-loop callers wait for an answer. */
+/** Deadline in multiples of what 64 closed-loop callers wait for an answer. */
 const DEADLINE_FACTOR = 2;
 
 export interface LoadPoint {
@@ -45,44 +48,70 @@ export interface OverloadResult {
   readonly points: readonly LoadPoint[];
 }
 
-export async function overload(model: BenchModel = HEAVY): Promise<OverloadResult> {
+/** @param rounds how often each load is offered, in turns; medians count */
+export async function overload(rounds: number, model: BenchModel = DEEP): Promise<OverloadResult> {
   return withPool(model, async (pool) => {
-    const closed = await loadOnce(
-      { label: "pool", port: pool.port, request: binaryRequest("bench", model.shape) },
-      128,
-    );
-    const capacityPerSecond = closed.requestsPerSecond;
-    const deadlineMs = Math.ceil(closed.p50Ms * DEADLINE_FACTOR);
+    const { capacityPerSecond, deadlineMs } = await capacityOf(pool, model, 64);
     const request = binaryRequest("bench", model.shape, timeout(deadlineMs));
-    const points: Omit<LoadPoint, "goodputOfPeak">[] = [];
-    for (const load of LOADS) {
-      const before = await poolStatistics(pool.port);
-      const offered = await offer(pool, [stream("all", request, poisson(load * capacityPerSecond), deadlineMs)]);
-      const done = since(before, await poolStatistics(pool.port));
-      const [all] = offered.streams;
-      if (!all) throw new Error("the generator has lost its stream");
-      points.push({
-        load,
-        offeredPerSecond: all.offeredPerSecond,
-        goodputPerSecond: all.goodputPerSecond,
-        p50Ms: all.latencyMs.p50,
-        p99Ms: all.latencyMs.p99,
-        refusalP50Ms: all.refusalAfterWriteMs.p50,
-        refused: refusedOf(all),
-        missed: done.missed,
-        meanBatchRows: done.rows / Math.max(1, done.batches),
-        deadWork: done.deadWork,
-        generatorLateMs: offered.generatorLateMs.p99,
-      });
+    const points = new Map<number, Point[]>(LOADS.map((load) => [load, []]));
+    for (let round = 0; round < rounds; round++) {
+      for (const [load, measured] of points) {
+        const before = await poolStatistics(pool.port);
+        const offered = await offer(pool, [stream("all", request, poisson(load * capacityPerSecond), deadlineMs)]);
+        const done = since(before, await poolStatistics(pool.port));
+        const [all] = offered.streams;
+        if (!all) throw new Error("the generator has lost its stream");
+        measured.push({
+          offeredPerSecond: all.offeredPerSecond,
+          goodputPerSecond: all.goodputPerSecond,
+          p50Ms: all.latencyMs.p50,
+          p99Ms: all.latencyMs.p99,
+          refusalP50Ms: all.refusalAfterWriteMs.p50,
+          refused: refusedOf(all),
+          missed: done.missed,
+          meanBatchRows: done.rows / Math.max(1, done.batches),
+          deadWork: done.deadWork,
+          generatorLateMs: offered.generatorLateMs.p99,
+        });
+      }
     }
-    const peak = Math.max(...points.map((point) => point.goodputPerSecond));
+    const medians = [...points].map(([load, measured]) => ({ load, ...medianPoint(measured) }));
+    const peak = Math.max(...medians.map((point) => point.goodputPerSecond));
     return {
       model: model.label,
       capacityPerSecond,
       deadlineMs,
-      points: points.map((point) => ({ ...point, goodputOfPeak: point.goodputPerSecond / peak })),
+      points: medians.map((point) => ({ ...point, goodputOfPeak: point.goodputPerSecond / peak })),
     };
   });
+}
+
+type Point = Omit<LoadPoint, "load" | "goodputOfPeak">;
+
+function medianPoint(measured: readonly Point[]): Point {
+  const of = (read: (point: Point) => number) => median(measured.map(read));
+  return {
+    offeredPerSecond: of((point) => point.offeredPerSecond),
+    goodputPerSecond: of((point) => point.goodputPerSecond),
+    p50Ms: of((point) => point.p50Ms),
+    p99Ms: of((point) => point.p99Ms),
+    refusalP50Ms: of((point) => point.refusalP50Ms),
+    refused: of((point) => point.refused),
+    missed: of((point) => point.missed),
+    meanBatchRows: of((point) => point.meanBatchRows),
+    deadWork: of((point) => point.deadWork),
+    generatorLateMs: of((point) => point.generatorLateMs),
+  };
+}
+
+/** What closed-loop callers get, and a deadline that leaves room for a queue. */
+async function capacityOf(
+  { port }: RunningSubject,
+  { shape }: BenchModel,
+  callers: number,
+): Promise<{ readonly capacityPerSecond: number; readonly deadlineMs: number }> {
+  const closed = await loadOnce({ label: "pool", port, request: binaryRequest("bench", shape) }, callers);
+  return { capacityPerSecond: closed.requestsPerSecond, deadlineMs: Math.ceil(closed.p50Ms * DEADLINE_FACTOR) };
 }
 
 export interface ClassResult {
@@ -93,14 +122,9 @@ export interface ClassResult {
 }
 
 /** CRITICAL at 0.3 times the capacity beside SHEDDABLE at three times. */
-export async function classesUnderFlood(model: BenchModel = HEAVY): Promise<ClassResult> {
+export async function classesUnderFlood(model: BenchModel = DEEP): Promise<ClassResult> {
   return withPool(model, async (pool) => {
-    const closed = await loadOnce(
-      { label: "pool", port: pool.port, request: binaryRequest("bench", model.shape) },
-      128,
-    );
-    const capacity = closed.requestsPerSecond;
-    const deadlineMs = Math.ceil(closed.p50Ms * DEADLINE_FACTOR);
+    const { capacityPerSecond: capacity, deadlineMs } = await capacityOf(pool, model, 64);
     const of = (priority: number) => binaryRequest("bench", model.shape, timeout(deadlineMs), { priority });
     const { streams } = await offer(
       pool,
@@ -117,35 +141,41 @@ export async function classesUnderFlood(model: BenchModel = HEAVY): Promise<Clas
 }
 
 export interface TenantResult {
-  /** With both tenants at their share, and with the other one at fifty times its share. */
-  readonly calm: StreamResult;
-  readonly flooded: StreamResult;
-  readonly flood: StreamResult;
-  /** The first tenant's p99 with the flood over that without. */
-  readonly p99Ratio: number;
+  /** With both tenants at their share, and with the other one at fifty times its share; one of each a round. */
+  readonly calm: readonly StreamResult[];
+  readonly flooded: readonly StreamResult[];
+  /** The first tenant's p99 with the flood over that without, round by round. */
+  readonly p99Ratios: readonly number[];
+  readonly medianRatio: number;
 }
 
 /** A tenant at its share of the device, beside one at its share and then at fifty times that. */
-export async function tenantsUnderFlood(model: BenchModel = CONVOLUTIONAL): Promise<TenantResult> {
+export async function tenantsUnderFlood(rounds: number, model: BenchModel = DEEPER): Promise<TenantResult> {
   return withPool(model, async (pool) => {
-    const closed = await loadOnce({ label: "pool", port: pool.port, request: binaryRequest("bench", model.shape) }, 16);
-    const share = 0.45 * closed.requestsPerSecond;
-    const deadlineMs = 1_000;
+    const { capacityPerSecond, deadlineMs } = await capacityOf(pool, model, 64);
+    const share = 0.45 * capacityPerSecond;
     const of = (tenant: string) =>
       binaryRequest("bench", model.shape, { ...timeout(deadlineMs), "x-warmgate-tenant": tenant });
     const victim = stream("victim", of("victim"), poisson(share), deadlineMs);
     const other = (factor: number) => stream("other", of("other"), poisson(share * factor), deadlineMs);
-    const before = await offer(pool, [victim, other(1)], 20_000);
-    const during = await offer(pool, [victim, other(50)], 20_000);
-    const [calm] = before.streams;
-    const [flooded, flood] = during.streams;
-    if (!calm || !flooded || !flood) throw new Error("the generator has lost a stream");
-    return { calm, flooded, flood, p99Ratio: flooded.latencyMs.p99 / calm.latencyMs.p99 };
+    const victimBeside = async (factor: number) => {
+      const [result] = (await offer(pool, [victim, other(factor)], 12_000)).streams;
+      if (!result) throw new Error("the generator has lost a stream");
+      return result;
+    };
+    const calm: StreamResult[] = [];
+    const flooded: StreamResult[] = [];
+    for (let round = 0; round < rounds; round++) {
+      calm.push(await victimBeside(1));
+      flooded.push(await victimBeside(50));
+    }
+    const p99Ratios = flooded.map((one, round) => one.latencyMs.p99 / (calm[round]?.latencyMs.p99 ?? Number.NaN));
+    return { calm, flooded, p99Ratios, medianRatio: median(p99Ratios) };
   });
 }
 
 async function withPool<T>(model: BenchModel, measure: (pool: RunningSubject) => Promise<T>): Promise<T> {
-  const placed = placeModel(model);
+  const placed = placeModel(model, { maxBatch: LARGEST_BATCH });
   const pool = await startOpenPool([placed.folder], ["--slots", "1"]);
   try {
     return await measure(pool);
@@ -183,4 +213,56 @@ function timeout(ms: number): Record<string, string> {
 
 function refusedOf({ statuses }: StreamResult): number {
   return (statuses["503"] ?? 0) + (statuses["504"] ?? 0);
+}
+
+export function printOverload({ model, capacityPerSecond, deadlineMs, points }: OverloadResult): void {
+  console.log(`  ${model}: ${capacityPerSecond.toFixed(0)} requests/s closed-loop, deadline ${deadlineMs} ms\n`);
+  console.log(
+    "   load  offered/s  goodput/s  of peak    p50 ms    p99 ms  refused in ms  missed  mean batch  dead work",
+  );
+  for (const point of points) {
+    const cells = [
+      point.load.toFixed(2).padStart(6),
+      point.offeredPerSecond.toFixed(0).padStart(10),
+      point.goodputPerSecond.toFixed(0).padStart(10),
+      point.goodputOfPeak.toFixed(2).padStart(8),
+      point.p50Ms.toFixed(1).padStart(9),
+      point.p99Ms.toFixed(1).padStart(9),
+      point.refusalP50Ms.toFixed(2).padStart(14),
+      String(point.missed).padStart(7),
+      point.meanBatchRows.toFixed(1).padStart(11),
+      String(point.deadWork).padStart(10),
+    ];
+    console.log(` ${cells.join(" ")}`);
+  }
+}
+
+/** The curves of one measurement, by the name of the file they are stored in. */
+export function overloadCurves({ deadlineMs, points }: OverloadResult): Record<string, LineChart> {
+  const x = { label: "offered load in multiples of the capacity" };
+  const of = (name: string, read: (point: LoadPoint) => number) => ({
+    name,
+    points: points.map((point) => [point.load, read(point)] as const),
+  });
+  const goodput = [
+    of("answered in time", (point) => point.goodputPerSecond),
+    of("offered", (point) => point.offeredPerSecond),
+  ];
+  const latency = [of("p50 of the admitted", (point) => point.p50Ms), of("p99", (point) => point.p99Ms)];
+  return {
+    "overload-goodput": { title: "Goodput under overload (measured)", x, y: { label: "1/s" }, series: goodput },
+    "overload-latency": {
+      title: "Latency under overload (measured)",
+      x,
+      y: { label: "ms" },
+      series: latency,
+      marks: [{ axis: "y", at: deadlineMs, label: "deadline" }],
+    },
+    "overload-batch": {
+      title: "Batch size under overload (measured)",
+      x,
+      y: { label: "mean rows" },
+      series: [of("rows a batch", (point) => point.meanBatchRows)],
+    },
+  };
 }

@@ -18,10 +18,3 @@ export async function poolAgainstUsual(model: BenchModel, connections: number, r
     placed.remove();
   }
 }
-
-export interface ModelUnderTest {
-  readonly label: string;
-  readonly sizes: readonly number[];
-}
-export const SMALL: ModelUnderTest = { label: "64-256-256-10", sizes: [64, 256, 256, 10] };
-export const LARGE: ModelUnderTest = { label: "512-2048-2048-512", sizes: [512, 2048, 2048, 512] };

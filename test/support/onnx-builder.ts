@@ -31,6 +31,32 @@ export function perceptron(sizes: readonly number[]): Uint8Array {
   });
 }
 
+/**
+ * A deep network with small weights and a small input, for runs that take as long as one likes: `input` FP32 [batch, 64]
+ * -> `depth` times the same 512 x 512 layer -> `output` FP32 [batch, 10].
+ */
+export function deepNetwork(depth: number): Uint8Array {
+  const width = 512;
+  const nodes = [node("Gemm", ["input", "first", "bias"], ["layer0"])];
+  for (let layer = 0; layer < depth; layer++) {
+    nodes.push(node("Gemm", [`layer${layer}`, "weight", "bias"], [`sum${layer}`]));
+    nodes.push(node("Tanh", [`sum${layer}`], [`layer${layer + 1}`]));
+  }
+  nodes.push(node("Gemm", [`layer${depth}`, "last", "lastBias"], ["output"]));
+  return model({
+    nodes,
+    initializers: [
+      floatTensor("first", [64, width], weights(64 * width, 64)),
+      floatTensor("weight", [width, width], weights(width * width, width)),
+      floatTensor("bias", [width], new Float32Array(width)),
+      floatTensor("last", [width, 10], weights(width * 10, width)),
+      floatTensor("lastBias", [10], new Float32Array(10)),
+    ],
+    inputs: [valueInfo("input", FLOAT, ["batch", 64])],
+    outputs: [valueInfo("output", FLOAT, ["batch", 10])],
+  });
+}
+
 /** Side of the convolutional network's images, in pixels. */
 export const IMAGE_SIZE = 96;
 
