@@ -60,7 +60,7 @@ async function serve(settings: PoolSettings): Promise<void> {
     },
   });
   observeOverload(metrics.registry, overload);
-  const completions = new Completions();
+  const completions = new Completions(realClock.now);
   const device = { provider, deviceId, computeThreads, slots, scheduler, completions };
   const repository = new ModelRepository({
     folders: settings.modelFolders,

@@ -64,7 +64,10 @@ export class ModelInstance implements Answering {
    *
    * @throws WarmgateError `model_rejected` with ONNX Runtime's reason
    */
-  static load(settings: WorkerSettings, completions = new Completions()): Promise<ModelInstance> {
+  static load(
+    settings: WorkerSettings,
+    completions = new Completions(() => performance.now()),
+  ): Promise<ModelInstance> {
     const { port1: port, port2 } = new MessageChannel();
     const start: WorkerStart = { settings, port: port2 };
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: start, transferList: [port2] });

@@ -51,6 +51,8 @@ const EXTENSIONS = ["binary_tensor_data", "model_repository", "model_configurati
 const KEEP_ALIVE_MS = 960_000;
 const HEADERS_MS = 10_000;
 const MOST_CONNECTIONS = 10_000;
+/** Connections that may wait to be accepted: a burst of callers beyond Node's 511 would be made to wait a second and more. */
+const BACKLOG = 4_096;
 /** Largest body that is read while all inference is refused: health and control carry no more. */
 const SMALL_BODY_BYTES = 64 * 1024;
 
@@ -102,7 +104,7 @@ export class PoolServer {
   listen(port: number, host: string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(port, host, () => resolve());
+      this.#server.listen({ port, host, backlog: BACKLOG }, () => resolve());
     });
   }
 

@@ -28,7 +28,7 @@ const deep = (depth: number): BenchModel => ({
 /** Some hundred rows a second on a CPU core: four times its capacity is little enough for HTTP not to be what is measured. */
 export const DEEP = deep(200);
 /** Some ten rows a second: even fifty times a share of that is. */
-export const DEEPER = deep(1_000);
+export const DEEPER = deep(3_000);
 /** A fixed batch of 1, milliseconds a run. */
 export const CONVOLUTIONAL: BenchModel = {
   label: `residual network, ${IMAGE_SIZE} x ${IMAGE_SIZE}`,

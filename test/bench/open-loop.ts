@@ -26,7 +26,7 @@ export const openLoopSettings = z.object({
       deadlineMs: z.number().positive(),
     }),
   ),
-  /** Connections at the most; they are opened as they are needed. */
+  /** Connections of each stream at the most, so that one does not wait for another's; they are opened as needed. */
   connections: z.int().min(1),
   warmUpMs: z.number().min(0),
   measureMs: z.number().positive(),
@@ -134,9 +134,12 @@ export async function offerLoad(settings: OpenLoopSettings): Promise<OpenLoopRes
   const measureTo = measureFrom + settings.measureMs;
   const streams = settings.streams.map((stream, index) => new Stream(stream, startedAt, settings.seed + index));
   const lateness: number[] = [];
-  const connections = new Connections(settings.port, settings.connections, (request, wasFree) => {
+  const onWrite = (request: Request, wasFree: boolean) => {
     if (wasFree && request.measured) lateness.push(request.writtenAt - request.intended);
-  });
+  };
+  const open = new Map(
+    streams.map((stream) => [stream, new Connections(settings.port, settings.connections, onWrite)]),
+  );
   await new Promise<void>((resolve) => {
     const tick = () => {
       const now = performance.now();
@@ -145,7 +148,7 @@ export async function offerLoad(settings: OpenLoopSettings): Promise<OpenLoopRes
           const intended = stream.arrivals.next;
           const measured = intended >= measureFrom;
           if (measured) stream.offered++;
-          connections.send({ stream, intended, measured, writtenAt: 0 });
+          open.get(stream)?.send({ stream, intended, measured, writtenAt: 0 });
           stream.arrivals.advance();
         }
       }
@@ -156,10 +159,11 @@ export async function offerLoad(settings: OpenLoopSettings): Promise<OpenLoopRes
   });
   const longest = Math.max(...streams.map((stream) => stream.deadlineMs));
   const giveUpAt = performance.now() + longest + PATIENCE_MS;
-  while (connections.outstanding > 0 && performance.now() < giveUpAt) {
+  const all = [...open.values()];
+  while (all.some(({ outstanding }) => outstanding > 0) && performance.now() < giveUpAt) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  connections.close();
+  for (const connections of all) connections.close();
   const seconds = settings.measureMs / 1000;
   return { streams: streams.map((stream) => stream.result(seconds)), generatorLateMs: quantilesOf(lateness) };
 }

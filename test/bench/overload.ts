@@ -14,6 +14,8 @@ import type { LineChart } from "./svg-chart.ts";
 
 const LOADS = [0.25, 0.5, 0.75, 0.9, 1, 1.25, 1.5, 2, 4];
 const LARGEST_BATCH = 16;
+/** Of the slower model, so that a batch takes as long as one of the quicker. */
+const SMALL_BATCH = 4;
 /** More than can be in flight by then, so that none is waited for. */
 const CONNECTIONS = 2_048;
 const MEASURE_MS = 4_000;
@@ -50,7 +52,7 @@ export interface OverloadResult {
 
 /** @param rounds how often each load is offered, in turns; medians count */
 export async function overload(rounds: number, model: BenchModel = DEEP): Promise<OverloadResult> {
-  return withPool(model, async (pool) => {
+  return withPool(model, LARGEST_BATCH, async (pool) => {
     const { capacityPerSecond, deadlineMs } = await capacityOf(pool, model, 64);
     const request = binaryRequest("bench", model.shape, timeout(deadlineMs));
     const points = new Map<number, Point[]>(LOADS.map((load) => [load, []]));
@@ -123,7 +125,7 @@ export interface ClassResult {
 
 /** CRITICAL at 0.3 times the capacity beside SHEDDABLE at three times. */
 export async function classesUnderFlood(model: BenchModel = DEEP): Promise<ClassResult> {
-  return withPool(model, async (pool) => {
+  return withPool(model, LARGEST_BATCH, async (pool) => {
     const { capacityPerSecond: capacity, deadlineMs } = await capacityOf(pool, model, 64);
     const of = (priority: number) => binaryRequest("bench", model.shape, timeout(deadlineMs), { priority });
     const { streams } = await offer(
@@ -151,15 +153,15 @@ export interface TenantResult {
 
 /** A tenant at its share of the device, beside one at its share and then at fifty times that. */
 export async function tenantsUnderFlood(rounds: number, model: BenchModel = DEEPER): Promise<TenantResult> {
-  return withPool(model, async (pool) => {
-    const { capacityPerSecond, deadlineMs } = await capacityOf(pool, model, 64);
+  return withPool(model, SMALL_BATCH, async (pool) => {
+    const { capacityPerSecond, deadlineMs } = await capacityOf(pool, model, 16);
     const share = 0.45 * capacityPerSecond;
     const of = (tenant: string) =>
       binaryRequest("bench", model.shape, { ...timeout(deadlineMs), "x-warmgate-tenant": tenant });
     const victim = stream("victim", of("victim"), poisson(share), deadlineMs);
     const other = (factor: number) => stream("other", of("other"), poisson(share * factor), deadlineMs);
     const victimBeside = async (factor: number) => {
-      const [result] = (await offer(pool, [victim, other(factor)], 12_000)).streams;
+      const [result] = (await offer(pool, [victim, other(factor)], 30_000)).streams;
       if (!result) throw new Error("the generator has lost a stream");
       return result;
     };
@@ -174,8 +176,12 @@ export async function tenantsUnderFlood(rounds: number, model: BenchModel = DEEP
   });
 }
 
-async function withPool<T>(model: BenchModel, measure: (pool: RunningSubject) => Promise<T>): Promise<T> {
-  const placed = placeModel(model, { maxBatch: LARGEST_BATCH });
+async function withPool<T>(
+  model: BenchModel,
+  maxBatch: number,
+  measure: (pool: RunningSubject) => Promise<T>,
+): Promise<T> {
+  const placed = placeModel(model, { maxBatch });
   const pool = await startOpenPool([placed.folder], ["--slots", "1"]);
   try {
     return await measure(pool);
