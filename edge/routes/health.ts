@@ -9,7 +9,7 @@ import { addRoute, type EdgeApp, type EdgeContext } from "./route.ts";
 import { json, refusals, serverMetadataSchema } from "./schemas.ts";
 
 /** What `GET /v2` advertises: only what the edge serves. Clients decide by it what they may call. */
-const EXTENSIONS = ["binary_tensor_data", "model_configuration"];
+const EXTENSIONS = ["binary_tensor_data", "model_configuration", "schedule_policy"];
 const READY_BUDGET_MS = 1_000;
 const READY_MEMO_MS = 1_000;
 /** Probes come in swarms; one of them a second asks the pool. Keyed by the pool's address. */

@@ -59,7 +59,7 @@ const definition: Omit<RouteConfig, "path"> = {
       ...(["unauthenticated", "forbidden", "model_not_found", "version_not_found", "body_too_large"] as const),
       ...(["unsupported_media_type", "unsupported_encoding", "internal", "model_failed", "non_finite_output"] as const),
       ...(["not_implemented", "bad_pool_response", "model_not_ready", "overloaded", "pool_unavailable"] as const),
-      "deadline_exceeded",
+      ...(["deadline_unreachable", "deadline_exceeded"] as const),
     ),
   },
 };

@@ -33,6 +33,21 @@ const mates = fc
 const plain = (tensor: Tensor) => ({ ...tensor, bytes: [...tensor.bytes] });
 
 describe("batching tensors", () => {
+  test("a batch that is filled up to a size holds copies of the last row, which nobody is given", () => {
+    fc.assert(
+      fc.property(mates, fc.integer({ min: 0, max: 9 }), ([first, ...others], more) => {
+        const parts: [Tensor, ...Tensor[]] = [first!, ...others];
+        const rowCounts = parts.map((part) => part.shape[0]!);
+        const size = rowCounts.reduce((sum, count) => sum + count, 0) + more;
+        const joined = joinRows(parts, size);
+        assert.equal(joined.shape[0], size);
+        assert.deepEqual(splitRows(joined, rowCounts, size).map(plain), parts.map(plain));
+        const rows = splitRows(joined, new Array<number>(size).fill(1)).map(({ bytes }) => [...bytes]);
+        for (const row of rows.slice(size - more)) assert.deepEqual(row, rows[size - more - 1]);
+      }),
+    );
+  });
+
   test("what is joined and split again is what it was, for every datatype and shape", () => {
     fc.assert(
       fc.property(mates, ([first, ...others]) => {

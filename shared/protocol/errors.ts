@@ -50,7 +50,7 @@ export const ERROR_KINDS = {
   },
   binary_required: {
     status: 400,
-    meaning: "FP16 and BF16 have no JSON form in the protocol.",
+    meaning: "FP16, BF16 and BYTES that are not UTF-8 have no JSON form in the protocol.",
     remedy: "Send the input as binary tensor data; ask for the output with the parameter binary_data.",
   },
   input_mismatch: {

@@ -55,7 +55,7 @@ export async function simulate({ subject, device, streams, seconds, seed }: Expe
   const settle = (request: SimulatedRequest, how: Settlement) => {
     if (request.arrivedAt >= WARM_UP_MS) tallies[request.stream]?.settle(request, how, clock.now());
   };
-  const running = subject({ clock, device, seed, settle });
+  const running = subject({ clock, device, seed, measureFrom: WARM_UP_MS, settle });
   await clock.run(arrivalsOf(streams, endAt, seed, running.submit.bind(running)));
   const outcomes = tallies.map((tally) => tally.outcome(seconds));
   return {

@@ -30,6 +30,8 @@ export interface Stage {
   readonly clock: EventClock;
   readonly device: DeviceModel;
   readonly seed: number;
+  /** Before this moment nothing is counted: the queue is still filling. */
+  readonly measureFrom: number;
   readonly settle: (request: SimulatedRequest, how: Settlement) => void;
 }
 
@@ -49,11 +51,15 @@ class Device {
   }
 
   run(batch: readonly SimulatedRequest[], done: () => void): void {
-    const { clock } = this.#stage;
+    const { clock, measureFrom } = this.#stage;
     clock.schedule(this.#timeOf(batch.length), () => {
-      this.batches++;
-      this.rows += batch.length;
-      this.deadRows += batch.filter((request) => request.deadline < clock.now()).length;
+      // The same requests count here as among the answers, so that dead rows and misses can be compared.
+      const measured = batch.filter((request) => request.arrivedAt >= measureFrom);
+      if (measured.length > 0) {
+        this.batches++;
+        this.rows += batch.length;
+        this.deadRows += measured.filter((request) => request.deadline < clock.now()).length;
+      }
       done();
     });
   }
