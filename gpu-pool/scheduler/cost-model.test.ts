@@ -27,15 +27,34 @@ describe("the cost model", () => {
 
   test("runs replace the seed; the mean is expected, the second slowest is the bound", () => {
     const costs = seeded();
-    for (const ms of [20, 22, 90, 24]) costs.observe("a", 8, ms, 0);
-    assert.equal(costs.expectedMs("a", 8, 1), 39);
-    assert.equal(costs.boundMs("a", 8, 1), 24);
+    for (let run = 0; run < 8; run++) for (const ms of [20, 22, 24, 26]) costs.observe("a", 8, ms, 0);
+    costs.observe("a", 8, 90, 0);
+    assert.ok(Math.abs(costs.expectedMs("a", 8, 1) - 826 / 33) < 1e-9);
+    assert.equal(costs.boundMs("a", 8, 1), 26);
+  });
+
+  test("one odd run moves what is expected by little, so that it does not change the best batch size", () => {
+    const costs = seeded();
+    costs.observe("a", 64, 74 * 1.13, 0);
+    assert.ok(costs.expectedMs("a", 64, 0) < 74 * 1.02);
+    assert.ok(64 / costs.expectedMs("a", 64, 0) > 32 / costs.expectedMs("a", 32, 0));
+  });
+
+  test("the bound is never below what is expected, and of few runs it is the slowest", () => {
+    const costs = seeded();
+    costs.observe("a", 8, 30, 0);
+    costs.observe("a", 8, 42, 0);
+    assert.equal(costs.boundMs("a", 8, 0), 42);
+    const quick = seeded();
+    quick.observe("a", 8, 5, 0);
+    assert.ok(quick.boundMs("a", 8, 0) >= quick.expectedMs("a", 8, 0));
   });
 
   test("a run of a size in between counts for the nearest, in proportion", () => {
     const costs = seeded();
-    costs.observe("a", 60, 140, 0);
-    assert.ok(Math.abs(costs.expectedMs("a", 64, 0) - 148) < 1e-9);
+    for (let run = 0; run < 8; run++) costs.observe("a", 60, 2 * costs.expectedMs("a", 60, 0), 0);
+    const [before, after] = [seeded().expectedMs("a", 64, 0), costs.expectedMs("a", 64, 0)];
+    assert.ok(after > before * 2 && costs.expectedMs("a", 32, 0) === 42, String(after));
   });
 
   test("what has not been confirmed for ten seconds falls back to the seed, and old runs do not come back", () => {
@@ -43,7 +62,7 @@ describe("the cost model", () => {
     costs.observe("a", 8, 500, 0);
     assert.equal(costs.boundMs("a", 8, 9_999), 500);
     assert.equal(costs.boundMs("a", 8, 10_000), 18);
-    costs.observe("a", 8, 19, 20_000);
+    for (let run = 0; run < 8; run++) costs.observe("a", 8, 19, 20_000);
     assert.equal(costs.expectedMs("a", 8, 20_000), 19);
   });
 

@@ -2,7 +2,7 @@
  * What a batch of one model version takes on this device, by shape bucket and batch size.
  *
  * Seeded at warm-up by timing each size, then fed with every run. Two figures a size: the *expected* time (mean of the
- * last runs), for adding up what is queued, and the *bound* (second largest of the last runs, about p97), for
+ * last runs), for adding up what is queued, and the *bound* (second largest of the last 64 runs, about p97), for
  * promises about one run: the sum of many runs is near the sum of their means, one run may well be slow.
  *
  * A figure that has not been confirmed for `STALE_MS` falls back to its seed. Otherwise one slow moment could make
@@ -10,6 +10,10 @@
  */
 const WINDOW = 64;
 const STALE_MS = 10_000;
+/** Runs that the seed counts for at first. */
+const SEED_RUNS = 8;
+/** Of so few runs the slowest is no exception. */
+const FEW_RUNS = 16;
 /** Shapes seen without padding can be any; only the last ones used are remembered. */
 const MAX_BUCKETS = 64;
 
@@ -78,8 +82,11 @@ export class CostModel {
         largest = sample;
       } else if (sample > second) second = sample;
     }
-    cell.expectedMs = sum / cell.samples.length;
-    cell.boundMs = cell.samples.length > 1 ? second : largest;
+    const runs = cell.samples.length;
+    // The seed fades out: one odd run must not make a size look better or worse than its neighbours.
+    const seedWeight = cell.seedMs === 0 ? 0 : Math.max(0, SEED_RUNS - runs);
+    cell.expectedMs = (sum + seedWeight * cell.seedMs) / (runs + seedWeight);
+    cell.boundMs = Math.max(cell.expectedMs, runs < FEW_RUNS ? largest : second);
   }
 
   /** Mean time of a batch of so many rows, in milliseconds; 0 when nothing at all is known. */

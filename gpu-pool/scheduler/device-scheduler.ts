@@ -41,6 +41,9 @@ import type { Clock } from "./executor.ts";
 import { Lane, type LaneSettings } from "./lane.ts";
 import { RunningBatches } from "./running-batches.ts";
 
+/** How many times the spread of one run is allowed for: fewer make admitted requests late, more leave the queue short. */
+const MARGIN_SPREADS = 1.5;
+
 export interface SchedulerSettings extends QueueLimits {
   /** Runs that the device takes at once. */
   readonly slots: number;
@@ -229,7 +232,7 @@ export class DeviceScheduler<Item, Result> {
         aheadMs,
         runMs,
         // The errors of independent runs add up as their squares do.
-        marginMs: fullMs === 0 ? 0 : spreadMs * Math.sqrt(aheadMs / fullMs),
+        marginMs: fullMs === 0 ? 0 : MARGIN_SPREADS * spreadMs * Math.sqrt(aheadMs / fullMs),
         budgetMs: deadline - now,
         bytes,
         harmless: place.harmless,
