@@ -16,10 +16,11 @@ import {
   tenantsUnderFlood,
 } from "../../test/bench/overload.ts";
 import { poolAgainstUsual } from "../../test/bench/pool-against-usual.ts";
-import { storeResults } from "../../test/bench/results.ts";
+import { watchOthers } from "../../test/bench/process-cpu.ts";
+import { type SuiteResult, storeResults } from "../../test/bench/results.ts";
 import { UsageError } from "./usage-error.ts";
 
-const SUITES: Readonly<Record<string, (rounds: number) => Promise<unknown>>> = {
+const SUITES: Readonly<Record<string, (rounds: number) => Promise<SuiteResult>>> = {
   pool,
   edge,
   cold,
@@ -35,6 +36,8 @@ Compared subjects are loaded in turns; what counts are the ratios of neighbourin
 Everything is also written to test/bench/results. field needs Python and takes long.`;
 
 const CONNECTIONS = 32;
+/** Of one core; with more than that in other hands, subjects and generators are not run when they are ready. */
+const MOST_FOR_OTHERS = 0.1;
 
 export async function bench(args: string[]): Promise<number> {
   const { values } = parseArgs({
@@ -51,12 +54,22 @@ export async function bench(args: string[]): Promise<number> {
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
     throw new UsageError("--rounds is a number from 1 to 100");
   for (const [name, run] of Object.entries(SUITES)) {
-    if (only === undefined || only === name) await run(rounds);
+    if (only !== undefined && only !== name) continue;
+    const othersCores = watchOthers();
+    const result = await run(rounds);
+    storeResults(name, { ...result, othersCores: tellOthers(othersCores()) }, new Date());
   }
   return 0;
 }
 
-async function pool(rounds: number): Promise<void> {
+function tellOthers(cores: number | undefined): number | undefined {
+  if (cores !== undefined && cores > MOST_FOR_OTHERS) {
+    console.log(`\n  Other processes used ${cores.toFixed(2)} cores meanwhile: these figures say little.`);
+  }
+  return cores;
+}
+
+async function pool(rounds: number): Promise<SuiteResult> {
   const results: Record<string, Comparison> = {};
   for (const model of [SMALL, LARGE]) {
     console.log(`\nPool, JSON, one row a request, ${CONNECTIONS} connections, model ${model.label}\n`);
@@ -64,36 +77,36 @@ async function pool(rounds: number): Promise<void> {
     printComparison(comparison);
     results[model.label] = comparison;
   }
-  storeResults("pool", results, new Date());
+  return { figures: results };
 }
 
-async function edge(rounds: number): Promise<void> {
+async function edge(rounds: number): Promise<SuiteResult> {
   console.log(`\nEdge, JSON prediction of digits, ${CONNECTIONS} connections\n`);
   const compared = await edgeAgainstForwarder(CONNECTIONS, rounds);
   printComparison(compared.edge);
   console.log();
   printComparison(compared.floor);
-  storeResults("edge", compared, new Date());
+  return { figures: compared };
 }
 
-async function cold(): Promise<void> {
+async function cold(): Promise<SuiteResult> {
   const figures = await coldStart();
   const { readySeconds, firstMs, p50Ms, p99Ms } = figures;
   console.log("\nCold start with the models that ship\n");
   console.log(`  ready after            ${readySeconds.toFixed(2)} s`);
   console.log(`  first request          ${firstMs.toFixed(2)} ms`);
   console.log(`  the next thousand      p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms`);
-  storeResults("cold", figures, new Date());
+  return { figures };
 }
 
-async function efficiencySuite(rounds: number): Promise<void> {
+async function efficiencySuite(rounds: number): Promise<SuiteResult> {
   console.log("\nEfficiency: pool (binary, 128 connections, one slot) over a bare loop of session.run\n");
   const results = await efficiency(rounds);
   printEfficiency(results);
-  storeResults("efficiency", results, new Date());
+  return { figures: results };
 }
 
-async function overloadSuite(rounds: number): Promise<void> {
+async function overloadSuite(rounds: number): Promise<SuiteResult> {
   console.log("\nOverload, open loop\n");
   const byLoad = await overload(rounds);
   printOverload(byLoad);
@@ -103,20 +116,20 @@ async function overloadSuite(rounds: number): Promise<void> {
   const tenants = await tenantsUnderFlood(rounds);
   const ratios = tenants.p99Ratios.map((ratio) => ratio.toFixed(2)).join(" ");
   console.log(`  a tenant's p99 beside another's 50-fold flood, over that beside its share: ${ratios}`);
-  storeResults("overload", { byLoad, classes, tenants }, new Date(), overloadCurves(byLoad));
+  return { figures: { byLoad, classes, tenants }, curves: overloadCurves(byLoad) };
 }
 
-async function latency(): Promise<void> {
+async function latency(): Promise<SuiteResult> {
   console.log("\nLatency at concurrency 1, by stage\n");
   const results = await addedLatency();
   printAddedLatency(results);
-  storeResults("latency", results, new Date());
+  return { figures: results };
 }
 
-async function field(rounds: number): Promise<void> {
+async function field(rounds: number): Promise<SuiteResult> {
   const results = await compareWithField({ rounds, tell: (line) => console.log(line) });
   printField(results);
-  storeResults("field", results, new Date());
+  return { figures: results };
 }
 
 function printComparison({ ours, theirs, ratios, medianRatio }: Comparison): void {

@@ -224,7 +224,7 @@ function refusedOf({ statuses }: StreamResult): number {
 export function printOverload({ model, capacityPerSecond, deadlineMs, points }: OverloadResult): void {
   console.log(`  ${model}: ${capacityPerSecond.toFixed(0)} requests/s closed-loop, deadline ${deadlineMs} ms\n`);
   console.log(
-    "   load  offered/s  goodput/s  of peak    p50 ms    p99 ms  refused in ms  missed  mean batch  dead work",
+    "   load  offered/s  goodput/s  of peak    p50 ms    p99 ms  refused in ms  missed  mean batch  dead work  generator late",
   );
   for (const point of points) {
     const cells = [
@@ -238,6 +238,7 @@ export function printOverload({ model, capacityPerSecond, deadlineMs, points }: 
       String(point.missed).padStart(7),
       point.meanBatchRows.toFixed(1).padStart(11),
       String(point.deadWork).padStart(10),
+      point.generatorLateMs.toFixed(1).padStart(15),
     ];
     console.log(` ${cells.join(" ")}`);
   }

@@ -5,12 +5,21 @@ import { type LineChart, lineChart } from "./svg-chart.ts";
 
 export const RESULTS_FOLDER = join(import.meta.dirname, "results");
 
-/** Stores a suite's figures with what they were measured on, and its curves beside them. */
+export interface SuiteResult {
+  readonly figures: unknown;
+  /** By the name of the file each is stored in. */
+  readonly curves?: Readonly<Record<string, LineChart>>;
+}
+
+/**
+ * Stores a suite's figures with what they were measured on, and its curves beside them.
+ *
+ * @param result with the cores that other processes used meanwhile, where that can be told
+ */
 export function storeResults(
   suite: string,
-  figures: unknown,
+  { figures, curves = {}, othersCores }: SuiteResult & { readonly othersCores: number | undefined },
   now: Date,
-  curves: Readonly<Record<string, LineChart>> = {},
 ): void {
   mkdirSync(RESULTS_FOLDER, { recursive: true });
   const measured = {
@@ -18,6 +27,7 @@ export function storeResults(
     date: now.toISOString().slice(0, 10),
     cpu: cpus()[0]?.model,
     cores: availableParallelism(),
+    othersCores: othersCores === undefined ? undefined : Number(othersCores.toFixed(2)),
     node: process.version,
     figures,
   };
