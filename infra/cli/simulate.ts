@@ -21,7 +21,7 @@ export async function simulate(args: string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const seconds = wholeNumber(values.seconds, "--seconds", 20);
+  const seconds = wholeNumber(values.seconds, "--seconds", 10);
   const seed = wholeNumber(values.seed, "--seed", 1);
   const folder = values.out ?? join(PROJECT_ROOT, "test", "simulation", "results");
   mkdirSync(folder, { recursive: true });
