@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 export async function until<T>(
   what: string,
   ask: () => T | Promise<T>,
-  limitMs = 20_000,
+  limitMs = 60_000,
 ): Promise<Exclude<T, undefined | false>> {
   const giveUpAt = performance.now() + limitMs;
   for (;;) {
@@ -24,7 +24,7 @@ function isThere<T>(answer: T): answer is Exclude<T, undefined | false> {
 }
 
 /** The promise's value, or an Error naming what was waited for after `limitMs`. */
-export async function within<T>(what: string, promise: Promise<T>, limitMs = 30_000): Promise<T> {
+export async function within<T>(what: string, promise: Promise<T>, limitMs = 60_000): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new Error(`waited ${limitMs} ms in vain: ${what}`)), limitMs);
   try {
