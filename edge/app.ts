@@ -5,6 +5,10 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { asWarmgateError, WarmgateError } from "../shared/protocol/errors.ts";
 import { errorReply } from "./gate/reply.ts";
+import { addDeploymentRoutes } from "./routes/admin/deployment.ts";
+import { addKeyRoutes } from "./routes/admin/keys.ts";
+import { addTenantRoutes } from "./routes/admin/tenants.ts";
+import { addUsageRoutes } from "./routes/admin/usage.ts";
 import { addDocumentationRoutes } from "./routes/documentation.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addInferenceRoutes } from "./routes/inference.ts";
@@ -40,6 +44,10 @@ export function createApp(): EdgeApp {
   addHealthRoutes(app);
   addModelRoutes(app);
   addInferenceRoutes(app);
+  addTenantRoutes(app);
+  addKeyRoutes(app);
+  addUsageRoutes(app);
+  addDeploymentRoutes(app);
   addDocumentationRoutes(app);
 
   const allowed = methodsByPath(app);

@@ -2,10 +2,16 @@ import { z } from "zod";
 import { importPepper } from "../shared/protocol/api-key.ts";
 import { parseSigningKeys } from "../shared/protocol/signing.ts";
 import type { ControlPlane } from "./objects/control-plane.ts";
+import type { TenantLimiter } from "./objects/tenant-limiter.ts";
+import type { UsageLedger } from "./objects/usage-ledger.ts";
 
 /** What wrangler.toml and the deployment's secrets bind. */
 export interface Bindings {
   readonly CONTROL_PLANE: DurableObjectNamespace<ControlPlane>;
+  readonly TENANT_LIMITER: DurableObjectNamespace<TenantLimiter>;
+  readonly USAGE_LEDGER: DurableObjectNamespace<UsageLedger>;
+  /** Coarse shield against floods of failed calls, per address and location; optional. */
+  readonly FAILED_CALLS?: RateLimit;
   readonly ENVIRONMENT: string;
   readonly POOL_URL: string;
   /** Secret: `id:base64url[,id:base64url]`; the first signs. */
@@ -13,6 +19,10 @@ export interface Bindings {
   /** Secret: at least 32 bytes in base64url. */
   readonly API_KEY_PEPPER: string;
   readonly MAX_BODY_BYTES?: string;
+  /** The header in which the platform, and nobody else, says whom a request is from; without it addresses are unknown. */
+  readonly CLIENT_ADDRESS_HEADER?: string;
+  /** The only host that answers /admin; every host unless given. */
+  readonly ADMIN_HOST?: string;
   /** How many log lines may be written at once; 1 unless given. */
   readonly LOG_LINES_PER_WRITE?: string;
 }
@@ -27,18 +37,23 @@ export interface EdgeSettings {
   readonly pepper: CryptoKey;
   /** Largest request body in bytes, before and after decompression. */
   readonly maxBodyBytes: number;
+  readonly clientAddressHeader: string | undefined;
+  readonly adminHost: string | undefined;
 }
+
+export const DEFAULT_MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 const bindingsSchema = z.object({
   ENVIRONMENT: z.string().regex(/^[a-z]{2,8}$/),
   POOL_URL: z.url({ protocol: /^https?$/ }),
   POOL_SIGNING_KEYS: z.string().min(1),
   API_KEY_PEPPER: z.string().min(43),
-  MAX_BODY_BYTES: z.coerce
-    .number()
-    .int()
-    .min(1024)
-    .default(16 * 1024 * 1024),
+  MAX_BODY_BYTES: z.coerce.number().int().min(1024).default(DEFAULT_MAX_BODY_BYTES),
+  CLIENT_ADDRESS_HEADER: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/)
+    .optional(),
+  ADMIN_HOST: z.string().min(1).max(253).optional(),
 });
 
 /** The last settings made; values, so any request may use what another one made. */
@@ -71,6 +86,8 @@ export async function readSettings(bindings: Bindings): Promise<EdgeSettings> {
     ),
     pepper: await importPepper(given.API_KEY_PEPPER),
     maxBodyBytes: given.MAX_BODY_BYTES,
+    clientAddressHeader: given.CLIENT_ADDRESS_HEADER,
+    adminHost: given.ADMIN_HOST,
   };
   memo = { bindings, settings };
   return settings;

@@ -14,21 +14,21 @@ export type Decoded =
   /** A raw binary request: what its bytes mean only the model's signature tells, so the pool reads them. */
   | { readonly kind: "raw"; readonly body: Uint8Array };
 
-/** @throws WarmgateError `body_too_large`, `unsupported_media_type`, `unsupported_encoding`, and every fault of the body */
+/**
+ * @param timeoutMs how long the body may take to arrive
+ * @throws WarmgateError `body_too_large`, `request_timeout`, `unsupported_media_type`, `unsupported_encoding`, and every fault of the body
+ */
 export async function decode(
   request: Request,
   maxBodyBytes: number,
+  timeoutMs: number,
 ): Promise<{ readonly decoded: Decoded; readonly bytes: number }> {
   checkMediaType(request.headers.get("content-type"));
   const encoding = bodyEncoding(request.headers.get("content-encoding"));
   let body: Uint8Array;
   try {
-    body = await readCapped(
-      request,
-      maxBodyBytes,
-      encoding,
-      () => new WarmgateError("body_too_large", `the body is larger than ${maxBodyBytes} bytes`),
-    );
+    const tooLarge = () => new WarmgateError("body_too_large", `the body is larger than ${maxBodyBytes} bytes`);
+    body = await withinTime(readCapped(request, maxBodyBytes, encoding, tooLarge), timeoutMs);
   } catch (error) {
     if (error instanceof WarmgateError) throw error;
     const reason = encoding ? `the body is not valid ${encoding} data` : "the body was cut off";
@@ -40,6 +40,20 @@ export async function decode(
       ? { kind: "raw", body }
       : { kind: "tensors", request: decodeInferenceRequest(body, headerLength) };
   return { decoded, bytes: body.byteLength };
+}
+
+/** A caller who sends slowly must not hold a slot of its tenant for longer than it said that it would. */
+async function withinTime<Value>(pending: Promise<Value>, timeoutMs: number): Promise<Value> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new WarmgateError("request_timeout", "the body did not arrive within the request's time budget")),
+    timeoutMs,
+  );
+  try {
+    return await Promise.race([pending, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function checkMediaType(header: string | null): void {

@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import { ERROR_KINDS, type ErrorCode, WarmgateError } from "../../shared/protocol/errors.ts";
-import { INFERENCE_HEADER_LENGTH, SERVER_TIMING, TRACEPARENT } from "../../shared/protocol/headers.ts";
+import { INFERENCE_HEADER_LENGTH, POOL_USAGE, SERVER_TIMING, TRACEPARENT } from "../../shared/protocol/headers.ts";
 import type { EdgeSettings } from "../environment.ts";
 import { readCapped } from "./body.ts";
 import { signedAuthorization } from "./sign.ts";
@@ -18,6 +18,8 @@ export interface PoolCall {
   /** Byte length of the JSON part when binary tensor data follows it. */
   readonly headerLength?: number | string | undefined;
   readonly tenant: string;
+  /** Rows that the tenant may send at once; 0: as many as the model takes. */
+  readonly maxRows: number;
   /** Time left, in milliseconds. */
   readonly budgetMs: number;
   readonly requestId: string;
@@ -29,6 +31,8 @@ export interface PoolAnswer {
   readonly headerLength: string | null;
   /** The pool's stages, each name with the prefix `pool-`. */
   readonly serverTiming: string;
+  /** What the answer took, for metering. */
+  readonly usage: { readonly rows: number; readonly deviceMs: number };
 }
 
 const LARGEST_ANSWER = 64 * 1024 * 1024;
@@ -36,10 +40,10 @@ const errorBody = z.object({ error: z.string(), code: z.string() });
 
 /** @throws WarmgateError what the pool refused with, or `pool_unavailable`, `deadline_exceeded`, `bad_pool_response` */
 export async function forward(call: PoolCall, settings: EdgeSettings, now: number): Promise<PoolAnswer> {
-  const { method, target, body, tenant, requestId } = call;
+  const { method, target, body, tenant, maxRows, requestId } = call;
   const timeoutMs = Math.max(1, Math.floor(call.budgetMs));
   const headerLength = call.headerLength === undefined ? "" : String(call.headerLength);
-  const toSign = { method, target, body, headerLength, tenant, timeoutMs, requestId };
+  const toSign = { method, target, body, headerLength, tenant, timeoutMs, maxRows, requestId };
   const headers: Record<string, string> = {
     authorization: await signedAuthorization(toSign, settings, now),
     [TRACEPARENT]: call.traceparent,
@@ -79,6 +83,7 @@ export async function forward(call: PoolCall, settings: EdgeSettings, now: numbe
     body: answer,
     headerLength: response.headers.get(INFERENCE_HEADER_LENGTH),
     serverTiming: prefixed(response.headers.get(SERVER_TIMING)),
+    usage: readUsage(response.headers.get(POOL_USAGE)),
   };
 }
 
@@ -111,6 +116,11 @@ function parseJson(body: Uint8Array): unknown {
   } catch {
     return undefined;
   }
+}
+
+function readUsage(header: string | null): PoolAnswer["usage"] {
+  const match = /^rows=(\d{1,7});device=(\d{1,9}(?:\.\d{1,6})?)$/.exec(header ?? "");
+  return { rows: Number(match?.[1] ?? 0), deviceMs: Number(match?.[2] ?? 0) };
 }
 
 function prefixed(serverTiming: string | null): string {

@@ -1,14 +1,25 @@
 /** Last step: the answer in the form the caller asked for, or the refusal in the one error shape. */
 import { negotiateCompression } from "../../shared/protocol/accept-encoding.ts";
 import { ERROR_KINDS, type WarmgateError } from "../../shared/protocol/errors.ts";
-import { INFERENCE_HEADER_LENGTH, REQUEST_ID, SERVER_TIMING, TRACEPARENT } from "../../shared/protocol/headers.ts";
+import {
+  CONFIG_VERSION,
+  INFERENCE_HEADER_LENGTH,
+  REQUEST_ID,
+  SERVER_TIMING,
+  TRACEPARENT,
+} from "../../shared/protocol/headers.ts";
 import type { RequestRecord } from "../telemetry/request-record.ts";
+import { limitHeaders } from "./limit-headers.ts";
 
 /** Below this many bytes compressing costs more than it saves. */
 const WORTH_COMPRESSING = 1024;
 
 export interface Answer {
   readonly body: Uint8Array;
+  /** 200 unless given. */
+  readonly status?: number;
+  /** application/json, or an octet stream where there is a header length, unless given. */
+  readonly contentType?: string;
   /** Byte length of the JSON part when binary tensor data follows it. */
   readonly headerLength?: number | string | undefined;
 }
@@ -19,13 +30,14 @@ export interface Answer {
  */
 export function reply(answer: Answer, record: RequestRecord, acceptEncoding: string | null = null): Response {
   const headers: Record<string, string> = {
-    "content-type": answer.headerLength === undefined ? "application/json" : "application/octet-stream",
+    "content-type":
+      answer.contentType ?? (answer.headerLength === undefined ? "application/json" : "application/octet-stream"),
     ...commonHeaders(record),
   };
   if (answer.headerLength !== undefined) headers[INFERENCE_HEADER_LENGTH] = String(answer.headerLength);
   record.bytesOut = answer.body.byteLength;
   const encoding = answer.body.byteLength < WORTH_COMPRESSING ? undefined : negotiateCompression(acceptEncoding ?? "");
-  if (encoding === undefined) return new Response(answer.body, { headers });
+  if (encoding === undefined) return new Response(answer.body, { status: answer.status ?? 200, headers });
   headers["content-encoding"] = encoding;
   headers.vary = "accept-encoding";
   const compressed = new Response(answer.body).body?.pipeThrough(new CompressionStream(encoding)) ?? null;
@@ -44,6 +56,8 @@ export function errorReply(error: WarmgateError, record: RequestRecord, allow?: 
 
 function commonHeaders(record: RequestRecord): Record<string, string> {
   return {
+    ...limitHeaders(record.standings),
+    [CONFIG_VERSION]: String(record.configVersion),
     [REQUEST_ID]: record.requestId,
     [TRACEPARENT]: record.trace.traceparent,
     [SERVER_TIMING]: record.serverTiming(),

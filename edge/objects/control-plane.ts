@@ -1,29 +1,56 @@
 /**
- * The truth about tenants and API keys. One object for a deployment; isolates only copy what they read from it, for
- * seconds. Everything is kept in SQLite, so it survives eviction, restarts and deploys.
+ * The truth about tenants, plans, keys, token issuers and what models cost. One object for a deployment; data centres and isolates
+ * only copy what they read from it, for seconds (`gate/control-directory.ts`).
+ *
+ * Promises: a change is checked as a whole, then takes effect together with its audit entry and a new configuration version, or
+ * not at all; what could have no effect is refused; no secret is ever stored or told. Everything is kept in SQLite, so it
+ * survives eviction, restarts and deploys. Look-ups go by primary keys: their cost does not grow with the number of keys.
  */
 import { DurableObject } from "cloudflare:workers";
 import { z } from "zod";
 import { type ApiKeyRecord, apiKeyRecordSchema } from "../../shared/protocol/api-key.ts";
-import type { Bindings } from "../environment.ts";
+import { scopeProblems } from "../../shared/protocol/scope.ts";
+import { type Plan, planSchema, type Tenant, tenantSchema } from "../../shared/protocol/tenant.ts";
+import type { Limits } from "../../shared/protocol/tenant-limits.ts";
+import { type Bindings, DEFAULT_MAX_BODY_BYTES } from "../environment.ts";
+import { type Actor, type AuditEntry, type Change, readAudit, recordChange } from "./control/audit.ts";
+import { findKey, insertKey, listKeys, requireKey, writeKey } from "./control/keys.ts";
+import { type ControlRefusal, type Outcome, Refusal } from "./control/outcome.ts";
+import { migrate } from "./control/schema.ts";
+import * as tenants from "./control/tenants.ts";
 
 export const CONTROL_PLANE_NAME = "main";
 
-const tenantSchema = z.strictObject({
-  id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
-  createdAt: z.int(),
-});
-export type Tenant = z.infer<typeof tenantSchema>;
+/** A tenant as isolates need it. */
+export interface ResolvedTenant {
+  readonly id: string;
+  readonly operator: boolean;
+  readonly suspended: boolean;
+  readonly limits: Limits;
+  /** Of the configuration that this is from. */
+  readonly version: number;
+}
 
-/** Each is applied once, in order; a deployed one never changes. */
-const MIGRATIONS = [
-  `CREATE TABLE tenants (id TEXT PRIMARY KEY, created_at INTEGER NOT NULL);
-   CREATE TABLE api_keys (
-     kid TEXT PRIMARY KEY,
-     tenant TEXT NOT NULL REFERENCES tenants (id),
-     record TEXT NOT NULL
-   );`,
-];
+export interface ResolvedKey {
+  readonly record: ApiKeyRecord;
+  readonly tenant: ResolvedTenant;
+}
+
+/** What is the same for every caller. */
+export interface Configuration {
+  readonly version: number;
+  readonly costs: Readonly<Record<string, number>>;
+  readonly mostUnits: number;
+}
+
+/** What of a record is to be replaced. */
+type Changes<Fields> = { readonly [Name in keyof Fields]?: Fields[Name] | undefined };
+
+/** A key without what only the gate needs. */
+export type KeyView = Omit<ApiKeyRecord, "secretDigests"> & {
+  readonly secrets: readonly { readonly notAfter: number | null }[];
+};
+export type TenantView = Tenant & { readonly effectiveLimits: Limits };
 
 export class ControlPlane extends DurableObject<Bindings> {
   readonly #sql: SqlStorage;
@@ -31,40 +58,268 @@ export class ControlPlane extends DurableObject<Bindings> {
   constructor(state: DurableObjectState, bindings: Bindings) {
     super(state, bindings);
     this.#sql = state.storage.sql;
-    state.storage.transactionSync(() => this.#migrate());
+    state.storage.transactionSync(() => migrate(this.#sql));
   }
 
-  /** Adds a tenant; one that exists stays as it is. @throws Error when the tenant is not valid */
-  putTenant(tenant: Tenant): void {
-    const { id, createdAt } = tenantSchema.parse(tenant);
-    this.#sql.exec("INSERT INTO tenants (id, created_at) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", id, createdAt);
-  }
-
-  /** Adds or replaces a key. @throws Error when the record is not valid or its tenant does not exist */
-  putKey(record: ApiKeyRecord): void {
-    const checked = apiKeyRecordSchema.parse(record);
-    this.#sql.exec(
-      "INSERT INTO api_keys (kid, tenant, record) VALUES (?, ?, ?) ON CONFLICT (kid) DO UPDATE SET tenant = excluded.tenant, record = excluded.record",
-      checked.kid,
-      checked.tenant,
-      JSON.stringify(checked),
-    );
-  }
+  // For the gate.
 
   /** The key of that id, revoked and expired ones included; null when there is none. */
-  findKey(kid: string): ApiKeyRecord | null {
-    const [row] = this.#sql.exec("SELECT record FROM api_keys WHERE kid = ?", kid).toArray();
-    return row ? apiKeyRecordSchema.parse(JSON.parse(z.string().parse(row.record))) : null;
+  resolveKey(kid: string): ResolvedKey | null {
+    const record = findKey(this.#sql, kid);
+    const tenant = record && this.resolveTenant(record.tenant);
+    return record && tenant ? { record, tenant } : null;
   }
 
-  #migrate(): void {
-    this.#sql.exec("CREATE TABLE IF NOT EXISTS migrations (id INTEGER PRIMARY KEY)");
-    const [row] = this.#sql.exec("SELECT COALESCE(MAX(id), 0) AS last FROM migrations").toArray();
-    const last = z.int().parse(row?.last);
-    for (const [index, statements] of MIGRATIONS.entries()) {
-      if (index < last) continue;
-      this.#sql.exec(statements);
-      this.#sql.exec("INSERT INTO migrations (id) VALUES (?)", index + 1);
+  resolveTenant(id: string): ResolvedTenant | null {
+    if (!tenants.tenantExists(this.#sql, id)) return null;
+    const { operator, suspended, ...tenant } = tenants.requireTenant(this.#sql, id);
+    const limits = tenants.effectiveLimits(this.#sql, tenant);
+    return { id, operator, suspended, limits, version: this.#version() };
+  }
+
+  configuration(): Configuration {
+    const costs = Object.fromEntries(tenants.modelCosts(this.#sql));
+    return { version: this.#version(), costs, mostUnits: tenants.mostUnits(this.#sql) };
+  }
+
+  /** Notes that a key was used; called at most once a minute for each key and isolate. */
+  keyUsed(kid: string, at: number): void {
+    const record = findKey(this.#sql, kid);
+    if (record && (record.lastUsedAt ?? 0) < at) writeKey(this.#sql, { ...record, lastUsedAt: at });
+  }
+
+  // Tenants.
+
+  listTenants(after: string, limit: number): TenantView[] {
+    return tenants.listTenants(this.#sql, after, limit).map((tenant) => this.#view(tenant));
+  }
+
+  getTenant(id: string): Outcome<TenantView> {
+    return this.#read(() => this.#view(tenants.requireTenant(this.#sql, id)));
+  }
+
+  createTenant(actor: Actor, given: Tenant): Outcome<TenantView> {
+    return this.#change(actor, () => {
+      const tenant = tenantSchema.parse(given);
+      if (tenants.tenantExists(this.#sql, tenant.id)) throw new Refusal("conflict", `there is a tenant ${tenant.id}`);
+      tenants.checkTenant(this.#sql, tenant, this.#largestBody());
+      tenants.writeTenant(this.#sql, tenant);
+      const value = this.#view(tenant);
+      return {
+        value,
+        change: { action: "tenant.create", subject: tenant.id, tenant: tenant.id, before: null, after: tenant },
+      };
+    });
+  }
+
+  /** @param inherit names of limits to take from the plan again */
+  changeTenant(
+    actor: Actor,
+    id: string,
+    change: Changes<Pick<Tenant, "plan" | "limits" | "suspended">>,
+    inherit: readonly string[],
+  ): Outcome<TenantView> {
+    return this.#change(actor, () => {
+      const before = tenants.requireTenant(this.#sql, id);
+      const limits = Object.fromEntries(
+        Object.entries({ ...before.limits, ...change.limits }).filter(([name]) => !inherit.includes(name)),
+      );
+      const after = tenantSchema.parse({ ...before, ...change, limits });
+      tenants.checkTenant(this.#sql, after, this.#largestBody());
+      tenants.writeTenant(this.#sql, after);
+      return { value: this.#view(after), change: { action: "tenant.change", subject: id, tenant: id, before, after } };
+    });
+  }
+
+  // Keys. Their text is made by the isolate, which has the pepper; here only digests arrive.
+
+  listKeys(tenant: string, after: string, limit: number): Outcome<KeyView[]> {
+    return this.#read(() => {
+      tenants.requireTenant(this.#sql, tenant);
+      return listKeys(this.#sql, tenant, after, limit).map(viewKey);
+    });
+  }
+
+  getKey(tenant: string, kid: string): Outcome<KeyView> {
+    return this.#read(() => viewKey(requireKey(this.#sql, tenant, kid)));
+  }
+
+  createKey(actor: Actor, given: ApiKeyRecord): Outcome<KeyView> {
+    return this.#change(actor, () => {
+      const record = apiKeyRecordSchema.parse(given);
+      tenants.requireTenant(this.#sql, record.tenant);
+      this.#checkKey(record);
+      if (findKey(this.#sql, record.kid)) throw new Refusal("conflict", "there is a key of that id");
+      insertKey(this.#sql, record);
+      return keyChange("key.create", undefined, record);
+    });
+  }
+
+  changeKey(
+    actor: Actor,
+    tenant: string,
+    kid: string,
+    change: Changes<Pick<ApiKeyRecord, "name" | "scopes" | "expiresAt" | "limits">>,
+  ): Outcome<KeyView> {
+    return this.#change(actor, () => {
+      const before = this.#liveKey(tenant, kid);
+      const after = apiKeyRecordSchema.parse({ ...before, ...change, limits: { ...before.limits, ...change.limits } });
+      this.#checkKey(after);
+      writeKey(this.#sql, after);
+      return keyChange("key.change", before, after);
+    });
+  }
+
+  /** Adds a secret; the one before it works until `overlapUntil`, older ones no more. */
+  rotateKey(actor: Actor, tenant: string, kid: string, digest: string, overlapUntil: number): Outcome<KeyView> {
+    return this.#change(actor, () => {
+      const before = this.#liveKey(tenant, kid);
+      const [current] = before.secretDigests;
+      const kept = current ? [{ digest: current.digest, notAfter: overlapUntil }] : [];
+      const after = { ...before, secretDigests: [{ digest, notAfter: null }, ...kept] };
+      writeKey(this.#sql, after);
+      return keyChange("key.rotate", before, after);
+    });
+  }
+
+  revokeKey(actor: Actor, tenant: string, kid: string, now: number): Outcome<KeyView> {
+    return this.#change(actor, () => {
+      const before = requireKey(this.#sql, tenant, kid);
+      const after = { ...before, revokedAt: before.revokedAt ?? now };
+      writeKey(this.#sql, after);
+      return keyChange("key.revoke", before, after);
+    });
+  }
+
+  // Plans and costs.
+
+  listPlans(): Plan[] {
+    return tenants.listPlans(this.#sql);
+  }
+
+  putPlan(actor: Actor, given: Plan): Outcome<Plan> {
+    return this.#change(actor, () => {
+      const plan = planSchema.parse(given);
+      const before = tenants.findPlan(this.#sql, plan.id) ?? null;
+      tenants.checkPlan(this.#sql, plan, this.#largestBody());
+      tenants.writePlan(this.#sql, plan);
+      return { value: plan, change: { action: "plan.put", subject: plan.id, tenant: null, before, after: plan } };
+    });
+  }
+
+  deletePlan(actor: Actor, id: string): Outcome<Plan> {
+    return this.#change(actor, () => {
+      const plan = tenants.findPlan(this.#sql, id);
+      if (!plan) throw new Refusal("not_found", "there is no such plan");
+      tenants.deletePlan(this.#sql, id);
+      return { value: plan, change: { action: "plan.delete", subject: id, tenant: null, before: plan, after: null } };
+    });
+  }
+
+  putCost(actor: Actor, model: string, cost: number): Outcome<{ model: string; cost: number }> {
+    return this.#change(actor, () => {
+      const before = tenants.modelCosts(this.#sql).get(model) ?? null;
+      tenants.writeCost(this.#sql, model, cost);
+      const value = { model, cost };
+      return { value, change: { action: "cost.put", subject: model, tenant: null, before, after: cost } };
+    });
+  }
+
+  deleteCost(actor: Actor, model: string): Outcome<{ model: string; cost: number }> {
+    return this.#change(actor, () => {
+      const before = tenants.modelCosts(this.#sql).get(model);
+      if (before === undefined) throw new Refusal("not_found", "this model has no declared cost");
+      tenants.deleteCost(this.#sql, model);
+      const value = { model, cost: before };
+      return { value, change: { action: "cost.delete", subject: model, tenant: null, before, after: null } };
+    });
+  }
+
+  /** Newest first. @param tenant null: of all tenants and of the deployment */
+  audit(tenant: string | null, before: number | null, limit: number): AuditEntry[] {
+    return readAudit(this.#sql, tenant, before, limit);
+  }
+
+  // For the machine that the object runs on.
+
+  /** Adds tenants and keys that are not there yet, unaudited: what a stack on one machine starts with. */
+  seed(given: { readonly tenants: readonly Tenant[]; readonly keys: readonly ApiKeyRecord[] }): void {
+    this.ctx.storage.transactionSync(() => {
+      for (const tenant of given.tenants) {
+        if (!tenants.tenantExists(this.#sql, tenant.id)) tenants.writeTenant(this.#sql, tenant);
+      }
+      for (const key of given.keys) if (!findKey(this.#sql, key.kid)) writeKey(this.#sql, key);
+      this.#nextVersion();
+    });
+  }
+
+  #liveKey(tenant: string, kid: string): ApiKeyRecord {
+    const record = requireKey(this.#sql, tenant, kid);
+    if (record.revokedAt !== null) throw new Refusal("conflict", "this key was revoked");
+    return record;
+  }
+
+  #checkKey(record: ApiKeyRecord): void {
+    const problems = scopeProblems(record.scopes);
+    if (problems.length > 0) throw new Refusal("invalid_configuration", ...problems);
+    tenants.checkKey(this.#sql, record, Date.now());
+  }
+
+  #view(tenant: Tenant): TenantView {
+    return { ...tenant, effectiveLimits: tenants.effectiveLimits(this.#sql, tenant) };
+  }
+
+  #largestBody(): number {
+    return Number(this.env.MAX_BODY_BYTES ?? DEFAULT_MAX_BODY_BYTES);
+  }
+
+  #version(): number {
+    return z.int().parse(this.#sql.exec("SELECT version FROM config_version").one().version);
+  }
+
+  #nextVersion(): number {
+    return z
+      .int()
+      .parse(this.#sql.exec("UPDATE config_version SET version = version + 1 RETURNING version").one().version);
+  }
+
+  #read<Value>(read: () => Value): Outcome<Value> {
+    try {
+      return { value: read(), version: this.#version() };
+    } catch (error) {
+      return refusalOf(error);
     }
   }
+
+  #change<Value>(actor: Actor, make: () => { readonly value: Value; readonly change: Change }): Outcome<Value> {
+    try {
+      return this.ctx.storage.transactionSync(() => {
+        const { value, change } = make();
+        const version = this.#nextVersion();
+        recordChange(this.#sql, actor, change, version, Date.now());
+        return { value, version };
+      });
+    } catch (error) {
+      return refusalOf(error);
+    }
+  }
+}
+
+function keyChange(action: string, before: ApiKeyRecord | undefined, after: ApiKeyRecord) {
+  const value = viewKey(after);
+  const was = before === undefined ? null : viewKey(before);
+  return { value, change: { action, subject: after.kid, tenant: after.tenant, before: was, after: value } };
+}
+
+function viewKey({ secretDigests, ...record }: ApiKeyRecord): KeyView {
+  return { ...record, secrets: secretDigests.map(({ notAfter }) => ({ notAfter })) };
+}
+
+function refusalOf(error: unknown): ControlRefusal {
+  if (error instanceof Refusal) return error.outcome;
+  if (error instanceof z.ZodError) {
+    const problems = error.issues.map(({ path, message }) => [path.join("."), message].filter(Boolean).join(": "));
+    return { refused: "invalid_configuration", problems };
+  }
+  throw error;
 }

@@ -1,6 +1,10 @@
+/** The first two steps of every call that needs a caller: who it is, and whether it may now. */
+import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { type EdgeSettings, readSettings } from "../environment.ts";
+import { ControlDirectory } from "../gate/control-directory.ts";
 import { identify, type Principal, requireScope } from "../gate/identify.ts";
-import { CONTROL_PLANE_NAME } from "../objects/control-plane.ts";
+import { LimitError, limit, type Permit } from "../gate/limit.ts";
+import { Shield } from "../gate/shield.ts";
 import type { EdgeContext } from "./route.ts";
 
 export interface Admitted {
@@ -11,19 +15,73 @@ export interface Admitted {
 }
 
 /**
- * Lets in who may use a model, and notes who it is.
+ * Finds out who calls, and notes it.
  *
- * @throws WarmgateError `unauthenticated`, `forbidden`
+ * @throws WarmgateError `unauthenticated`, `tenant_suspended`, `rate_limited` for an address that keeps failing
  */
-export async function admit(context: EdgeContext, model: string): Promise<Admitted> {
+export async function authenticate(context: EdgeContext): Promise<Admitted> {
   const startedAt = Date.now();
   const settings = await readSettings(context.env);
-  const directory = { findKey: (kid: string) => context.env.CONTROL_PLANE.getByName(CONTROL_PLANE_NAME).findKey(kid) };
-  const principal = await identify(context.req.raw.headers, settings, directory, startedAt);
+  const { headers } = context.req.raw;
+  const keepAlive = (pending: Promise<unknown>) => context.executionCtx.waitUntil(pending);
+  const shield = new Shield(context.env.FAILED_CALLS, headers, settings.clientAddressHeader);
+  const directory = new ControlDirectory(context.env, keepAlive);
+  let principal: Principal;
+  try {
+    principal = await identify(headers, settings, directory, startedAt);
+  } catch (error) {
+    if (error instanceof WarmgateError && error.code === "unauthenticated") await shield.failed(startedAt);
+    throw error;
+  }
   const record = context.get("record");
   record.tenant = principal.tenant;
   record.kid = principal.kid;
-  record.model = model;
-  requireScope(principal, `predict:${model}`);
+  record.configVersion = principal.configuration.version;
   return { settings, principal, startedAt };
+}
+
+/**
+ * Lets in who may use a model.
+ *
+ * @throws WarmgateError as `authenticate`, and `forbidden`
+ */
+export async function admit(context: EdgeContext, model: string): Promise<Admitted> {
+  const admitted = await authenticate(context);
+  context.get("record").model = model;
+  requireScope(admitted.principal, `predict:${model}`);
+  return admitted;
+}
+
+/**
+ * Runs what a caller may do only within its limits; the reply tells where they stand.
+ *
+ * @param units what the call costs
+ * @param budgetMs how long it may be in flight
+ * @param run tells whether the call was worth its units, which otherwise go back to the quotas
+ * @throws LimitError, and whatever `run` throws
+ */
+export async function withinLimits<Result>(
+  context: EdgeContext,
+  principal: Principal,
+  { units, budgetMs }: { readonly units: number; readonly budgetMs: number },
+  run: (permit: Permit) => Promise<Result>,
+): Promise<Result> {
+  const record = context.get("record");
+  const limiter = context.env.TENANT_LIMITER.getByName(principal.tenant);
+  const keepAlive = (pending: Promise<void>) => context.executionCtx.waitUntil(pending);
+  let permit: Permit;
+  try {
+    permit = await limit(principal, limiter, units, budgetMs, keepAlive);
+  } catch (error) {
+    if (error instanceof LimitError) record.standings = error.standings;
+    throw error;
+  }
+  record.standings = permit.standings();
+  record.mark("limit");
+  try {
+    return await run(permit);
+  } finally {
+    // Without effect when it was ended before, as used.
+    permit.end(false);
+  }
 }

@@ -28,6 +28,7 @@ const DOCUMENT = {
   tags: [
     { name: "Inference", description: "Running models." },
     { name: "Models", description: "What models take and give." },
+    { name: "Administration", description: "Tenants, keys, limits and usage; needs the scope `admin`." },
     { name: "Health", description: "For probes; no API key needed." },
   ],
 };

@@ -54,6 +54,7 @@ async function ready(context: EdgeContext): Promise<Response> {
         target: "/v2/health/ready",
         body: new Uint8Array(0),
         tenant: "",
+        maxRows: 0,
         budgetMs: READY_BUDGET_MS,
         requestId: record.requestId,
         traceparent: record.trace.traceparent,

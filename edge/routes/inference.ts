@@ -5,12 +5,25 @@ import { encodeInferenceRequest } from "../../shared/protocol/request.ts";
 import { decodeInferenceResponse, encodeInferenceResponse } from "../../shared/protocol/response.ts";
 import type { InferenceRequest } from "../../shared/protocol/tensor.ts";
 import { timeBudget } from "../../shared/protocol/time-budget.ts";
+import type { EdgeSettings } from "../environment.ts";
 import { type Decoded, decode } from "../gate/decode.ts";
 import { forward, type PoolAnswer } from "../gate/forward.ts";
+import type { Principal } from "../gate/identify.ts";
+import type { Permit } from "../gate/limit.ts";
+import { Meter, type Use } from "../gate/meter.ts";
 import { type Answer, reply } from "../gate/reply.ts";
-import { admit } from "./admission.ts";
+import { type Admitted, admit, withinLimits } from "./admission.ts";
 import { addRoute, type EdgeApp, type EdgeContext, pathParameter } from "./route.ts";
-import { inferenceRequestSchema, inferenceResponseSchema, modelPath, refusals, versionPath } from "./schemas.ts";
+import {
+  inferenceRequestSchema,
+  inferenceResponseSchema,
+  limitRefusals,
+  modelPath,
+  refusals,
+  versionPath,
+} from "./schemas.ts";
+
+const meter = new Meter();
 
 /** A held-out image of a seven, 8 x 8 grey values from 0 to 16. */
 const EXAMPLE = {
@@ -57,6 +70,8 @@ const definition: Omit<RouteConfig, "path"> = {
         "invalid_header_length",
       ] as const),
       ...(["unauthenticated", "forbidden", "model_not_found", "version_not_found", "body_too_large"] as const),
+      ...limitRefusals,
+      ...(["request_timeout"] as const),
       ...(["unsupported_media_type", "unsupported_encoding", "internal", "model_failed", "non_finite_output"] as const),
       ...(["not_implemented", "bad_pool_response", "model_not_ready", "overloaded", "pool_unavailable"] as const),
       ...(["deadline_unreachable", "deadline_exceeded"] as const),
@@ -98,17 +113,34 @@ export function addInferenceRoutes(app: EdgeApp): void {
   );
 }
 
-/** One prediction's way through the edge: identify, decode, forward, reply. */
+/** One prediction's way through the edge: identify, limit, decode, forward, reply, meter. */
 async function infer(context: EdgeContext): Promise<Response> {
   const record = context.get("record");
   const { raw: request } = context.req;
   const model = pathParameter(context, "model");
   const version = context.req.param("version");
   checkModelName(model, version);
-  const { settings, principal, startedAt } = await admit(context, model);
+  const admitted = await admit(context, model);
   record.mark("identify");
+  const units = admitted.principal.configuration.costs[model] ?? 1;
+  // What the body says can only shorten it, and the body has not been read.
+  const budgetMs = timeBudget(request.headers.get(TIMEOUT_MS) ?? undefined, {});
+  return withinLimits(context, admitted.principal, { units, budgetMs }, (permit) =>
+    predict(context, admitted, budgetMs, permit),
+  );
+}
 
-  const { decoded, bytes } = await decode(request, settings.maxBodyBytes);
+async function predict(
+  context: EdgeContext,
+  { settings, principal, startedAt }: Admitted,
+  longestMs: number,
+  permit: Permit,
+): Promise<Response> {
+  const record = context.get("record");
+  const { raw: request } = context.req;
+  const model = pathParameter(context, "model");
+  const version = context.req.param("version");
+  const { decoded, bytes } = await decode(request, largestBody(settings, principal), longestMs);
   record.bytesIn = bytes;
   const parameters = decoded.kind === "tensors" ? decoded.request.parameters : {};
   const budgetMs = timeBudget(request.headers.get(TIMEOUT_MS) ?? undefined, parameters);
@@ -122,6 +154,7 @@ async function infer(context: EdgeContext): Promise<Response> {
       target: `/v2/models/${model}${version === undefined ? "" : `/versions/${version}`}/infer`,
       ...message,
       tenant: principal.tenant,
+      maxRows: smallest(principal, "maxBatch") ?? 0,
       budgetMs: budgetMs - (now - startedAt),
       requestId: record.requestId,
       traceparent: record.trace.traceparent,
@@ -134,7 +167,29 @@ async function infer(context: EdgeContext): Promise<Response> {
 
   const encoded = decoded.kind === "raw" ? asItCame(answer) : inCallersForm(answer, decoded.request, record);
   record.mark("encode");
+  permit.end(true);
+  record.standings = permit.standings();
+  count(context, { tenant: principal.tenant, model, ...answer.usage, cacheHits: 0 });
   return reply(encoded, record, request.headers.get("accept-encoding"));
+}
+
+/** Tells the tenant's ledger, once the reply is on its way. */
+function count(context: EdgeContext, use: Use): void {
+  const ledger = context.env.USAGE_LEDGER.getByName(use.tenant);
+  const keepAlive = (pending: Promise<void>) => context.executionCtx.waitUntil(pending);
+  meter.count(use, ledger, Date.now(), keepAlive, (requests) =>
+    console.error(JSON.stringify({ level: "error", msg: "usage was lost", tenant: use.tenant, requests })),
+  );
+}
+
+function largestBody({ maxBodyBytes }: EdgeSettings, principal: Principal): number {
+  return Math.min(maxBodyBytes, smallest(principal, "maxBodyBytes") ?? maxBodyBytes);
+}
+
+/** The smaller of what the tenant and its key may have; null without a limit. */
+function smallest({ limits, keyLimits }: Principal, name: "maxBodyBytes" | "maxBatch"): number | null {
+  const [tenants, own] = [limits[name], keyLimits?.[name] ?? null];
+  return own === null || tenants === null ? (own ?? tenants) : Math.min(own, tenants);
 }
 
 /** What the pool is sent: binary tensors, and every output wanted back as binary. */

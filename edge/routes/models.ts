@@ -2,9 +2,9 @@ import { type RouteConfig, z } from "@hono/zod-openapi";
 import { checkModelName } from "../../shared/protocol/model-name.ts";
 import { forward } from "../gate/forward.ts";
 import { reply } from "../gate/reply.ts";
-import { admit } from "./admission.ts";
+import { admit, withinLimits } from "./admission.ts";
 import { addRoute, type EdgeApp, type EdgeContext, pathParameter } from "./route.ts";
-import { json, modelMetadataSchema, modelPath, refusals, versionPath } from "./schemas.ts";
+import { json, limitRefusals, modelMetadataSchema, modelPath, refusals, versionPath } from "./schemas.ts";
 
 /** What is known of a model is asked of the pool, which alone knows which versions are ready. */
 const BUDGET_MS = 5_000;
@@ -34,6 +34,7 @@ export function addModelRoutes(app: EdgeApp): void {
         200: json(schema, summary),
         ...refusals(
           ...(["invalid_model_name", "unauthenticated", "forbidden", "model_not_found", "version_not_found"] as const),
+          ...limitRefusals,
           ...(["bad_pool_response", "model_not_ready", "pool_unavailable", "deadline_exceeded"] as const),
         ),
       },
@@ -57,18 +58,22 @@ async function describe(context: EdgeContext, suffix: string): Promise<Response>
   const { settings, principal } = await admit(context, model);
   record.version = version;
   record.mark("identify");
-  const answer = await forward(
-    {
-      method: "GET",
-      target: `/v2/models/${model}${version === undefined ? "" : `/versions/${version}`}${suffix}`,
-      body: new Uint8Array(0),
-      tenant: principal.tenant,
-      budgetMs: BUDGET_MS,
-      requestId: record.requestId,
-      traceparent: record.trace.traceparent,
-    },
-    settings,
-    Date.now(),
+  // It counts for the rate, as any call that reaches the pool, but no quota is used up by asking what there is.
+  const answer = await withinLimits(context, principal, { units: 1, budgetMs: BUDGET_MS }, () =>
+    forward(
+      {
+        method: "GET",
+        target: `/v2/models/${model}${version === undefined ? "" : `/versions/${version}`}${suffix}`,
+        body: new Uint8Array(0),
+        tenant: principal.tenant,
+        maxRows: 0,
+        budgetMs: BUDGET_MS,
+        requestId: record.requestId,
+        traceparent: record.trace.traceparent,
+      },
+      settings,
+      Date.now(),
+    ),
   );
   record.mark("forward");
   return reply({ body: answer.body }, record);

@@ -93,6 +93,12 @@ export function json(schema: z.ZodType, description: string) {
   return { description, content: { "application/json": { schema } } };
 }
 
+/** What any call that is held against limits can be refused with. */
+export const limitRefusals = [
+  ...(["rate_limited", "concurrency_limited", "quota_exceeded"] as const),
+  ...(["tenant_suspended", "limiter_unavailable"] as const),
+] as const satisfies readonly ErrorCode[];
+
 /** The refusals that a route can give, one entry a status, with the codes it stands for. */
 export function refusals(...expected: readonly ErrorCode[]) {
   const byStatus = new Map<number, ErrorCode[]>();

@@ -5,6 +5,7 @@
  * On deployed Workers clocks stand still during computation and move with I/O only, so stages without I/O read 0
  * there; on one machine they are real.
  */
+import type { LimitStanding } from "../../shared/control/lease-messages.ts";
 import { continueTrace, type TraceContext } from "./trace-context.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
@@ -20,6 +21,10 @@ export class RequestRecord {
   kid: string | undefined;
   model: string | undefined;
   version: string | undefined;
+  /** The configuration that the caller was let in under; 0 before anybody was. */
+  configVersion = 0;
+  /** Where the caller's limits stand, once they were consulted. */
+  standings: readonly LimitStanding[] = [];
   /** The pool's own stages, as it reported them. */
   poolTiming = "";
   bytesIn = 0;

@@ -50,6 +50,13 @@ export interface Demand {
   readonly priority: PriorityClass;
   /** On the scheduler's clock. */
   readonly deadline: number;
+  /** Rows that the tenant may send at once; 0: as many as the model takes. */
+  readonly maxRows: number;
+}
+
+/** A queued request, and the rows it asks for. */
+export interface RowsTicket extends Ticket<Prediction> {
+  readonly rows: number;
 }
 
 export class ServedModel {
@@ -116,11 +123,14 @@ export class ServedModel {
    *
    * @throws WarmgateError `input_mismatch`, `unknown_output`, `batch_too_large`, `overloaded`, `deadline_unreachable`
    */
-  submit(request: InferenceRequest, demand: Demand): Ticket<Prediction> {
+  submit(request: InferenceRequest, { maxRows, ...demand }: Demand): RowsTicket {
     const { signature, identity } = this;
     checkInputs(signature, request.inputs);
     const outputs = selectOutputs(signature, request.outputs);
     const rows = this.maxBatch > 0 ? batchRows(request.inputs) : 1;
+    if (maxRows > 0 && rows > maxRows) {
+      throw new WarmgateError("batch_too_large", `the batch has ${rows} rows, this tenant may send ${maxRows} at once`);
+    }
     const { padding } = this.policy;
     const fit = padding && bucketOf(padding, request.inputs);
     const inputs = padding && fit ? padInputs(padding, request.inputs, fit.bucket) : request.inputs;
@@ -132,12 +142,12 @@ export class ServedModel {
       digest: identity.deterministic ? digestOf(demand.tenant, request.inputs, outputs) : undefined,
       ...demand,
     });
-    if (!padding || !fit || fit.size === fit.bucket) return ticket;
+    if (!padding || !fit || fit.size === fit.bucket) return { ...ticket, rows };
     const sliced = (answer: Answer<Prediction>): Answer<Prediction> => {
       const { outputs: padded, computeMs } = answer.result;
       return { ...answer, result: { computeMs, outputs: sliceOutputs(padding, padded, fit.size, fit.bucket) } };
     };
-    return { result: ticket.result.then(sliced), cancel: ticket.cancel };
+    return { result: ticket.result.then(sliced), cancel: ticket.cancel, rows };
   }
 
   /** Answers what was taken in, then releases the model. Nothing may be submitted any more. */

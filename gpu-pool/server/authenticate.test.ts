@@ -15,6 +15,7 @@ const SENT: Signable = {
   body: BODY,
   tenant: "acme",
   timeoutMs: 500,
+  maxRows: 0,
   requestId: "r-1",
   signedAt: NOW,
 };

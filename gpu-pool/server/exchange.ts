@@ -20,6 +20,8 @@ export interface Exchange {
   requestId: string;
   /** How long the edge allows, as it signed it; undefined for a request that carries no signature. */
   timeoutMs: string | undefined;
+  /** Rows that the tenant may send at once, as the edge signed it; 0: as many as the model takes. */
+  maxRows: number;
   /** Who asks, as the edge signed it, or as a tool says it to an open pool. */
   tenant: string;
 }
@@ -39,6 +41,7 @@ export function nodeExchange(request: IncomingMessage, response: ServerResponse,
     },
     requestId,
     timeoutMs: undefined,
+    maxRows: 0,
     tenant: "",
   };
 }

@@ -1,5 +1,5 @@
 import { WarmgateError } from "../../shared/protocol/errors.ts";
-import { INFERENCE_HEADER_LENGTH, POOL_LOAD } from "../../shared/protocol/headers.ts";
+import { INFERENCE_HEADER_LENGTH, POOL_LOAD, POOL_USAGE } from "../../shared/protocol/headers.ts";
 import { priorityClass } from "../../shared/protocol/priority.ts";
 import { decodeInferenceRequest, decodeRawRequest } from "../../shared/protocol/request.ts";
 import { encodeInferenceResponse } from "../../shared/protocol/response.ts";
@@ -39,7 +39,8 @@ export async function infer(
     if (!overload.admits(priority)) throw overload.refuse(priority);
     const decodedAt = clock.now();
     const budget = timeBudget(statedTimeout(exchange), asked.parameters);
-    const ticket = model.submit(asked, { tenant: exchange.tenant, priority, deadline: startedAt + budget });
+    const { tenant, maxRows } = exchange;
+    const ticket = model.submit(asked, { tenant, priority, deadline: startedAt + budget, maxRows });
     // A caller that goes away takes its rows out of the queue.
     caller.onceGone(ticket.cancel);
     const { result, queuedMs, batchRows, deviceMs } = await ticket.result;
@@ -70,7 +71,7 @@ export async function infer(
         `decode;dur=${round(decodedAt - startedAt)}, queue;dur=${round(queuedMs)}, ` +
         `compute;dur=${round(result.computeMs)}, device;dur=${round(deviceMs)}, ` +
         `encode;dur=${round(finishedAt - answeredAt)}, batch;desc=${batchRows}`,
-      headers: { [POOL_LOAD]: formatLoad(scheduler.load) },
+      headers: { [POOL_LOAD]: formatLoad(scheduler.load), [POOL_USAGE]: formatUsage(ticket.rows, deviceMs) },
     };
     // Other replies stay plain: clients undo compression of inference results only.
     const accepted = singleHeader(exchange, "accept-encoding");
@@ -97,6 +98,10 @@ function decode(model: ServedModel, exchange: Exchange, body: Uint8Array): Infer
     }
   }
   return asked;
+}
+
+function formatUsage(rows: number, deviceMs: number): string {
+  return `rows=${rows};device=${round(deviceMs)}`;
 }
 
 /** Milliseconds with microseconds behind the point. */

@@ -171,7 +171,16 @@ export class PoolServer {
     const { target, headers, body } = direct.message;
     const requestId = requestIdOf(headers);
     const { caller } = direct;
-    const exchange: Exchange = { method: "POST", target, headers, caller, requestId, timeoutMs: undefined, tenant: "" };
+    const exchange: Exchange = {
+      method: "POST",
+      target,
+      headers,
+      caller,
+      requestId,
+      timeoutMs: undefined,
+      maxRows: 0,
+      tenant: "",
+    };
     const over = this.#begin();
     let status = 500;
     direct.onOver = (sent) => over(sent, status);
@@ -227,6 +236,7 @@ export class PoolServer {
     if (signed) {
       exchange.requestId = signed.requestId;
       exchange.timeoutMs = String(signed.timeoutMs);
+      exchange.maxRows = signed.maxRows;
       exchange.tenant = signed.tenant;
     } else exchange.tenant = tenantOf(exchange);
     // The edge compresses nothing and signs no such header, so a signed body is read as it stands.

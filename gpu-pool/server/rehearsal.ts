@@ -64,6 +64,7 @@ function sign({ id, secret }: SigningKey, target: string, headerLength: string, 
     nonce: randomUUID(),
     tenant: "",
     timeoutMs: LONGEST_MS,
+    maxRows: 0,
     requestId: "rehearsal",
   });
   const text = textToSign("POST", target, headerLength, parameters);

@@ -9,6 +9,13 @@ const COMMANDS: Readonly<
     summary: "the same, with the Worker reloaded by wrangler as it is edited",
     run: async () => (await import("./dev.ts")).dev,
   },
+  tenants: { summary: "tenants and their limits", run: async () => (await import("./admin/admin.ts")).tenants },
+  keys: { summary: "tenants' API keys", run: async () => (await import("./admin/admin.ts")).keys },
+  plans: { summary: "the plans that tenants are on", run: async () => (await import("./admin/admin.ts")).plans },
+  costs: { summary: "what requests to models cost", run: async () => (await import("./admin/admin.ts")).costs },
+  issuers: { summary: "whose tokens are taken", run: async () => (await import("./admin/admin.ts")).issuers },
+  usage: { summary: "what a tenant has used", run: async () => (await import("./admin/admin.ts")).usage },
+  audit: { summary: "who changed what", run: async () => (await import("./admin/admin.ts")).audit },
   test: { summary: "lint, types and all tests", run: async () => (await import("./test.ts")).test },
   conformance: {
     summary: "the Open Inference Protocol suite and real clients against a running stack",

@@ -9,8 +9,8 @@
 import { z } from "zod";
 import { type LocalControlPlane, startEdgeServer } from "../workerd/edge-server.ts";
 import { CappedLog } from "./capped-log.ts";
-import { seedDemoTenant } from "./demo-tenant.ts";
 import { exampleRequest } from "./example-request.ts";
+import { seedLocalTenants } from "./local-tenants.ts";
 import { startPool } from "./pool-process.ts";
 import { requireFreePorts } from "./ports.ts";
 import { PROJECT_ROOT, StateFolder } from "./state-folder.ts";
@@ -35,6 +35,7 @@ export interface Stack {
   readonly poolAuth: "signed" | "open";
   readonly stateFolder: string;
   readonly demoKey: string;
+  readonly adminKey: string;
   /** The edge's control plane, for adding tenants and keys. */
   readonly controlPlane: LocalControlPlane;
   /** Resolves when requests are answered. */
@@ -111,17 +112,18 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       stateFolder: folder.file("edge-state"),
       log: (line) => edgeLog.write(line),
     });
-    const demoKey = await seedDemoTenant(edge.controlPlane, folder, secrets.apiKeyPepper, ENVIRONMENT);
+    const keys = await seedLocalTenants(edge.controlPlane, folder, secrets.apiKeyPepper, ENVIRONMENT);
     return {
       edgeUrl,
       poolUrl,
       opsUrl,
       poolAuth: options.poolAuth,
       stateFolder: options.stateFolder,
-      demoKey,
+      demoKey: keys.demo,
+      adminKey: keys.admin,
       controlPlane: edge.controlPlane,
       ready: Promise.race([
-        poolReady.promise.then(() => untilEdgeReady(edgeUrl)).then(() => rehearse(edgeUrl, opsUrl, demoKey)),
+        poolReady.promise.then(() => untilEdgeReady(edgeUrl)).then(() => rehearse(edgeUrl, opsUrl, keys.demo)),
         failed.promise,
       ]),
       failed: failed.promise,

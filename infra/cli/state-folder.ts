@@ -46,13 +46,14 @@ export class StateFolder {
     return secrets;
   }
 
-  readDemoKey(): string | undefined {
-    const file = this.file("demo-key");
+  /** An API key that was kept under this name. */
+  readKey(name: string): string | undefined {
+    const file = this.file(name);
     return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
   }
 
-  writeDemoKey(key: string): void {
-    this.#write("demo-key", `${key}\n`);
+  writeKey(name: string, key: string): void {
+    this.#write(name, `${key}\n`);
   }
 
   writeRunning(stack: RunningStack): void {

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import type { ApiKeyRecord } from "../../shared/protocol/api-key.ts";
+import type { Tenant } from "../../shared/protocol/tenant.ts";
 import { serveWorker } from "./worker-server.ts";
 
 export interface EdgeServerOptions {
@@ -29,8 +30,7 @@ export interface EdgeServer {
 
 /** The control plane's methods as they can be called from outside the Worker on this machine. */
 export interface LocalControlPlane {
-  putTenant(tenant: { readonly id: string; readonly createdAt: number }): Promise<void>;
-  putKey(record: ApiKeyRecord): Promise<void>;
+  seed(given: { readonly tenants: readonly Tenant[]; readonly keys: readonly ApiKeyRecord[] }): Promise<void>;
 }
 
 /** The one object that the Worker asks. */

@@ -1,15 +1,22 @@
 /**
  * API keys: `wg_<environment>_<kid>_<secret>_<crc>`.
  *
- * The prefix makes a leaked key findable; the checksum (CRC-32 of everything before it) tells a key from noise before
- * any look-up, so sprayed keys cost nothing; the kid finds the record; only HMAC-SHA256(pepper, secret) is stored. A
- * fast hash is right for a secret of 190 random bits.
+ * The prefix makes a leaked key findable; the checksum (CRC-32 of everything before it, which anybody can compute) tells a key
+ * from noise; the kid finds the record. The secret is 26 random characters (155 bits) and a tag of 6, the beginning of
+ * HMAC-SHA256(pepper, environment, kid, random characters). Only the whole HMAC is stored. A fast hash is right for that many
+ * random bits.
+ *
+ * The tag is there so that nobody without the pepper can make up a key that is worth a look-up, not even under a kid that exists: a
+ * sprayed key gets as far as storage with a chance of 62^-6, one in 57 billion.
  */
 import { z } from "zod";
+import { scopeSchema } from "./scope.ts";
+import { limitOverridesSchema } from "./tenant-limits.ts";
 
 const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const KID_LENGTH = 10;
-const SECRET_LENGTH = 32;
+const RANDOM_LENGTH = 26;
+const TAG_LENGTH = 6;
 const CRC_LENGTH = 6;
 const FORMAT = /^(wg_([a-z]{2,8})_([0-9A-Za-z]{10})_([0-9A-Za-z]{32}))_([0-9A-Za-z]{6})$/;
 
@@ -29,17 +36,23 @@ export const apiKeyRecordSchema = z.strictObject({
   kid: z.string().length(KID_LENGTH),
   tenant: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
   environment: z.string().regex(/^[a-z]{2,8}$/),
-  /** HMAC-SHA256(pepper, secret) in base64; two while a key is being rotated. */
+  /** What `secretDigest` gives, in base64; two while a key is being rotated. */
   secretDigests: z
     .array(z.strictObject({ digest: z.string().length(44), notAfter: z.int().nullable() }))
     .min(1)
     .max(2),
+  /** For people: what the key is for. */
+  name: z.string().max(200).default(""),
   /** `predict:<model glob>` and what else the key may do. */
-  scopes: z.array(z.string().min(1).max(200)).max(100),
+  scopes: z.array(scopeSchema).min(1).max(100),
+  /** To be met beside those of the tenant. */
+  limits: limitOverridesSchema.default({}),
   /** Milliseconds since 1970. */
   expiresAt: z.int().nullable(),
   createdAt: z.int(),
   revokedAt: z.int().nullable(),
+  /** To the minute. */
+  lastUsedAt: z.int().nullable().default(null),
 });
 export type ApiKeyRecord = z.infer<typeof apiKeyRecordSchema>;
 
@@ -57,13 +70,49 @@ export function formatApiKey({ environment, kid, secret }: ApiKey): string {
 }
 
 /** @param random fills an array with random bytes, as `crypto.getRandomValues` does */
-export function createApiKey(environment: string, random: (bytes: Uint8Array<ArrayBuffer>) => void): ApiKey {
-  return { environment, kid: randomBase62(KID_LENGTH, random), secret: randomBase62(SECRET_LENGTH, random) };
+export async function createApiKey(
+  environment: string,
+  pepper: HmacKey,
+  random: (bytes: Uint8Array<ArrayBuffer>) => void,
+): Promise<ApiKey> {
+  return withNewSecret({ environment, kid: randomBase62(KID_LENGTH, random) }, pepper, random);
 }
 
-/** HMAC-SHA256(pepper, secret), 32 bytes. */
-export async function secretDigest(pepper: HmacKey, secret: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.sign("HMAC", pepper, new TextEncoder().encode(secret)));
+/** Another key of the same id. */
+export async function withNewSecret(
+  { environment, kid }: Pick<ApiKey, "environment" | "kid">,
+  pepper: HmacKey,
+  random: (bytes: Uint8Array<ArrayBuffer>) => void,
+): Promise<ApiKey> {
+  const characters = randomBase62(RANDOM_LENGTH, random);
+  const digest = await digestOf(pepper, environment, kid, characters);
+  return { environment, kid, secret: characters + tagOf(digest) };
+}
+
+/**
+ * What is stored of a key, 32 bytes; undefined for a key that was not made with this pepper. Costs one HMAC and no I/O, the
+ * same for both.
+ */
+export async function secretDigest(
+  pepper: HmacKey,
+  { environment, kid, secret }: ApiKey,
+): Promise<Uint8Array | undefined> {
+  const digest = await digestOf(pepper, environment, kid, secret.slice(0, RANDOM_LENGTH));
+  const tag = tagOf(digest);
+  let difference = 0;
+  for (let index = 0; index < TAG_LENGTH; index++) {
+    difference |= tag.charCodeAt(index) ^ secret.charCodeAt(RANDOM_LENGTH + index);
+  }
+  return difference === 0 ? digest : undefined;
+}
+
+async function digestOf(pepper: HmacKey, environment: string, kid: string, characters: string): Promise<Uint8Array> {
+  const text = new TextEncoder().encode(`${environment}_${kid}_${characters}`);
+  return new Uint8Array(await crypto.subtle.sign("HMAC", pepper, text));
+}
+
+function tagOf(digest: Uint8Array): string {
+  return Array.from(digest.subarray(0, TAG_LENGTH), (byte) => BASE62[byte % BASE62.length]).join("");
 }
 
 /** @param pepper at least 32 bytes in base64url */
@@ -71,25 +120,6 @@ export async function importPepper(pepper: string): Promise<HmacKey> {
   const bytes = Uint8Array.from(atob(pepper.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
   if (bytes.length < 32) throw new RangeError("the pepper is shorter than 32 bytes");
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-}
-
-/** Whether a scope such as `predict:digits` is covered by one of the granted, in which `*` stands for any characters. */
-export function scopeCovers(granted: readonly string[], needed: string): boolean {
-  return granted.some((pattern) => {
-    const parts = pattern.split("*");
-    const [first = "", ...rest] = parts;
-    const last = rest.pop();
-    if (last === undefined) return pattern === needed;
-    if (!needed.startsWith(first) || !needed.endsWith(last) || needed.length < first.length + last.length) return false;
-    let position = first.length;
-    const end = needed.length - last.length;
-    for (const part of rest) {
-      const found = needed.indexOf(part, position);
-      if (found < 0 || found + part.length > end) return false;
-      position = found + part.length;
-    }
-    return true;
-  });
 }
 
 /** Without bias: bytes that would favour the first letters are thrown away. */

@@ -66,8 +66,8 @@ export const ERROR_KINDS = {
   },
   batch_too_large: {
     status: 400,
-    meaning: "The batch dimension is above the model's largest batch.",
-    remedy: "Split the request; /v2/models/{model}/config states max_batch_size.",
+    meaning: "The batch dimension is above the model's largest batch, or above what the tenant's plan allows.",
+    remedy: "Split the request; /v2/models/{model}/config states max_batch_size, the error text the plan's limit.",
   },
   invalid_model_name: {
     status: 400,
@@ -81,7 +81,8 @@ export const ERROR_KINDS = {
   },
   unauthenticated: {
     status: 401,
-    meaning: "No valid API key came with the request. Unknown, malformed, expired and wrong keys look the same.",
+    meaning:
+      "No valid API key or token came with the request. Unknown, malformed, expired and wrong ones look the same.",
     remedy: "Send `Authorization: Bearer wg_...`.",
   },
   invalid_signature: {
@@ -95,7 +96,16 @@ export const ERROR_KINDS = {
     meaning: "The API key is valid but lacks the scope for this call.",
     remedy: "Use a key with the scope that the error text names.",
   },
-  not_found: { status: 404, meaning: "There is no such path.", remedy: "The paths are listed in /openapi.json." },
+  tenant_suspended: {
+    status: 403,
+    meaning: "The tenant of this API key is suspended: none of its calls is answered.",
+    remedy: "Ask whoever runs this deployment.",
+  },
+  not_found: {
+    status: 404,
+    meaning: "There is no such path, or nothing of that name for this caller: what belongs to others looks the same.",
+    remedy: "The paths are listed in /openapi.json.",
+  },
   model_not_found: {
     status: 404,
     meaning: "There is no model of this name.",
@@ -116,6 +126,11 @@ export const ERROR_KINDS = {
     meaning: "The request's headers or body did not arrive in time.",
     remedy: "Send again on a better connection.",
   },
+  conflict: {
+    status: 409,
+    meaning: "What was asked for does not fit what there is: it exists already, is still in use, or was revoked.",
+    remedy: "The error text says what is in the way.",
+  },
   body_too_large: {
     status: 413,
     meaning: "The body is larger than is accepted, before or after decompression.",
@@ -131,6 +146,26 @@ export const ERROR_KINDS = {
     status: 415,
     meaning: "The body's content encoding is not supported.",
     remedy: "Send the body plain, or compressed with gzip or deflate.",
+  },
+  invalid_configuration: {
+    status: 422,
+    meaning: "A change of configuration is contradictory or could have no effect. Nothing was changed.",
+    remedy: "The error text lists everything that is wrong with it.",
+  },
+  rate_limited: {
+    status: 429,
+    meaning: "More requests came, for this tenant, key or address, than its rate allows.",
+    remedy: "Send again after Retry-After. RateLimit-Policy states the limits, RateLimit what is left of them.",
+  },
+  concurrency_limited: {
+    status: 429,
+    meaning: "As many requests of this tenant or key are in flight as may be.",
+    remedy: "Wait for answers before sending more, or send rows together in one request.",
+  },
+  quota_exceeded: {
+    status: 429,
+    meaning: "The quota of the day or month (UTC) is used up.",
+    remedy: "Retry-After tells when the next period begins; whoever runs this deployment can raise the quota.",
   },
   headers_too_large: { status: 431, meaning: "The request's headers are too large.", remedy: "Send fewer headers." },
   internal: {
@@ -172,6 +207,11 @@ export const ERROR_KINDS = {
     status: 503,
     meaning: "There is more work than can be finished in time, of all callers or of this one. Nothing was run.",
     remedy: "Send again after Retry-After, and less at a time.",
+  },
+  limiter_unavailable: {
+    status: 503,
+    meaning: "The tenant's limits could not be checked, so the request was not let through.",
+    remedy: "Send again after Retry-After.",
   },
   pool_unavailable: {
     status: 503,

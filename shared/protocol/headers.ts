@@ -17,5 +17,9 @@ export const SERVER_TIMING = "server-timing";
  * and how many runs the device takes at once.
  */
 export const POOL_LOAD = "x-warmgate-load";
+/** What an answer took, for metering: `rows=<n>;device=<ms>`, the latter the request's share of its batch. From the pool. */
+export const POOL_USAGE = "x-warmgate-usage";
+/** The configuration that a reply was made under. */
+export const CONFIG_VERSION = "x-warmgate-config";
 /** Who asks, for tools that call an open pool directly; from the edge it comes signed. */
 export const TENANT = "x-warmgate-tenant";

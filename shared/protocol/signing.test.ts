@@ -12,6 +12,7 @@ const parameters = fc.record({
   nonce: from(word, 22, 64),
   tenant: from("abcxyz019-", 0, 63),
   timeoutMs: fc.integer({ min: 1, max: 60_000 }),
+  maxRows: fc.integer({ min: 0, max: 1_000_000 }),
   requestId: from(`${word}.`, 1, 64),
 });
 

@@ -1,7 +1,7 @@
 /**
  * Signing of requests from the edge to the pool, in one header:
  *
- *     authorization: Warmgate key=<id>,at=<ms>,nonce=<...>,tenant=<...>,timeout=<ms>,request=<id>,signature=<...>
+ *     authorization: Warmgate key=<id>,at=<ms>,nonce=<...>,tenant=<...>,timeout=<ms>,rows=<n>,request=<id>,signature=<...>
  *
  * The signature is base64url(HMAC-SHA256(key, text ++ body)). The text names everything else that decides what the pool
  * does: version, method, path with query, the header that tells how the body is to be read, and the parameters above, one
@@ -22,7 +22,7 @@ export const SIGNING_WINDOW_MS = 30_000;
 const SCHEME = "Warmgate ";
 const VERSION = "warmgate-hmac-sha256-v1";
 const PARAMETERS =
-  /^key=([A-Za-z0-9_-]{1,32}),at=([0-9]{13}),nonce=([A-Za-z0-9_-]{22,64}),tenant=([a-z0-9-]{0,63}),timeout=([0-9]{1,5}),request=([A-Za-z0-9._-]{1,64})$/;
+  /^key=([A-Za-z0-9_-]{1,32}),at=([0-9]{13}),nonce=([A-Za-z0-9_-]{22,64}),tenant=([a-z0-9-]{0,63}),timeout=([0-9]{1,5}),rows=([0-9]{1,7}),request=([A-Za-z0-9._-]{1,64})$/;
 
 /** What the edge says of a request, besides the request itself. */
 export interface SignedParameters {
@@ -35,12 +35,15 @@ export interface SignedParameters {
   readonly tenant: string;
   /** Time left for the answer, in whole milliseconds: clocks of two machines never meet. */
   readonly timeoutMs: number;
+  /** Rows that the tenant may send at once; 0: as many as the model takes. */
+  readonly maxRows: number;
   readonly requestId: string;
 }
 
 /** The parameters as they stand in the header and in the signed text. */
-export function formatParameters({ keyId, signedAt, nonce, tenant, timeoutMs, requestId }: SignedParameters): string {
-  return `key=${keyId},at=${signedAt},nonce=${nonce},tenant=${tenant},timeout=${timeoutMs},request=${requestId}`;
+export function formatParameters(parameters: SignedParameters): string {
+  const { keyId, signedAt, nonce, tenant, timeoutMs, maxRows, requestId } = parameters;
+  return `key=${keyId},at=${signedAt},nonce=${nonce},tenant=${tenant},timeout=${timeoutMs},rows=${maxRows},request=${requestId}`;
 }
 
 /**
@@ -73,9 +76,12 @@ export function parseAuthorization(header: string): Authorization | undefined {
   const parameters = header.slice(SCHEME.length, separator);
   const match = PARAMETERS.exec(parameters);
   if (!match) return undefined;
-  const [, keyId = "", signedAt = "", nonce = "", tenant = "", timeoutMs = "", requestId = ""] = match;
+  const [, keyId = "", signedAt = "", nonce = "", tenant = "", timeoutMs = "", maxRows = "", requestId = ""] = match;
   return {
-    fields: { keyId, signedAt: Number(signedAt), nonce, tenant, timeoutMs: Number(timeoutMs), requestId },
+    fields: {
+      ...{ keyId, signedAt: Number(signedAt), nonce, tenant },
+      ...{ timeoutMs: Number(timeoutMs), maxRows: Number(maxRows), requestId },
+    },
     parameters,
     signature: header.slice(separator + ",signature=".length),
   };

@@ -140,7 +140,7 @@ describe("the edge, with a real pool behind it", () => {
   describe("lets in only who may", () => {
     test("no key, noise, a wrong checksum, an unknown key and a wrong secret look the same", async () => {
       const demo = stack.demoKey.split("_");
-      const other = stack.unknownKey().split("_");
+      const other = (await stack.unknownKey()).split("_");
       const wrongChecksum = `${stack.demoKey.slice(0, -1)}${stack.demoKey.endsWith("A") ? "B" : "A"}`;
       const texts = new Set<string>();
       for (const key of [null, "noise", wrongChecksum, other.join("_"), `${demo[0]}_live_${demo.slice(2).join("_")}`]) {
@@ -152,7 +152,7 @@ describe("the edge, with a real pool behind it", () => {
     });
 
     test("a key works at once, also after it was tried too early", async () => {
-      await refused(await infer(seven, { key: stack.unknownKey() }), 401, "unauthenticated");
+      await refused(await infer(seven, { key: await stack.unknownKey() }), 401, "unauthenticated");
       const key = await stack.addKey(["predict:*"]);
       assert.equal((await infer(seven, { key })).status, 200);
     });

@@ -16,6 +16,7 @@ export interface Signable {
   readonly body?: Uint8Array;
   readonly tenant?: string;
   readonly timeoutMs?: number;
+  readonly maxRows?: number;
   readonly requestId?: string;
   /** Milliseconds since 1970; now unless given. */
   readonly signedAt?: number;
@@ -47,6 +48,7 @@ export function signedHeaders(
     nonce: request.nonce ?? randomBytes(18).toString("base64url"),
     tenant: request.tenant ?? "acme",
     timeoutMs: request.timeoutMs ?? 10_000,
+    maxRows: request.maxRows ?? 0,
     requestId: request.requestId ?? randomUUID(),
   };
   const { method, target, headerLength, body = new Uint8Array(0) } = request;

@@ -2,9 +2,10 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { recordOf } from "../../infra/cli/local-tenants.ts";
 import { freePorts } from "../../infra/cli/ports.ts";
 import { type Stack, startStack } from "../../infra/cli/stack.ts";
-import { createApiKey, formatApiKey, importPepper, secretDigest } from "../../shared/protocol/api-key.ts";
+import { createApiKey, formatApiKey, importPepper } from "../../shared/protocol/api-key.ts";
 
 export const PROJECT = join(import.meta.dirname, "..", "..");
 
@@ -12,7 +13,7 @@ export interface TestStack extends Stack {
   /** A key with these scopes, known to the edge from now on. */
   addKey(scopes: readonly string[], expiresAt?: number): Promise<string>;
   /** A key in the right format that the edge has never heard of. */
-  unknownKey(): string;
+  unknownKey(): Promise<string>;
   edgeLog(): string;
 }
 
@@ -30,25 +31,18 @@ export async function startTestStack(modelFolders: readonly string[]): Promise<T
   });
   await stack.ready;
   const secrets = JSON.parse(readFileSync(join(stateFolder, "secrets.json"), "utf8"));
-  const newKey = () => createApiKey("local", (bytes) => crypto.getRandomValues(bytes));
+  const pepper = await importPepper(secrets.apiKeyPepper);
+  const newKey = () => createApiKey("local", pepper, (bytes) => crypto.getRandomValues(bytes));
   return {
     ...stack,
     async addKey(scopes, expiresAt) {
-      const key = newKey();
-      const digest = await secretDigest(await importPepper(secrets.apiKeyPepper), key.secret);
-      await stack.controlPlane.putKey({
-        kid: key.kid,
-        tenant: "demo",
-        environment: "local",
-        secretDigests: [{ digest: Buffer.from(digest).toString("base64"), notAfter: null }],
-        scopes: [...scopes],
-        expiresAt: expiresAt ?? null,
-        createdAt: Date.now(),
-        revokedAt: null,
-      });
+      const key = await newKey();
+      const about = { tenant: "demo", name: "", scopes: [...scopes], createdAt: Date.now() };
+      const record = await recordOf(key, pepper, { ...about, expiresAt: expiresAt ?? null });
+      await stack.controlPlane.seed({ tenants: [], keys: [record] });
       return formatApiKey(key);
     },
-    unknownKey: () => formatApiKey(newKey()),
+    unknownKey: async () => formatApiKey(await newKey()),
     edgeLog: () => readFileSync(join(stateFolder, "edge.log"), "utf8"),
     async stop() {
       await stack.stop();

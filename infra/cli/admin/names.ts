@@ -1,0 +1,34 @@
+/** Names that were typed, checked before they become part of a URL. */
+import { isModelName } from "../../../shared/protocol/model-name.ts";
+import { PLAN_ID, TENANT_ID } from "../../../shared/protocol/tenant.ts";
+import { UsageError } from "../usage-error.ts";
+
+const KEY_ID = /^[0-9A-Za-z]{10}$/;
+
+/** @throws UsageError */
+export function tenantName(text: string): string {
+  if (TENANT_ID.test(text)) return text;
+  throw new UsageError(`A tenant's name is lower-case letters, digits and -, at most 63, not '${text}'.`);
+}
+
+/** @throws UsageError */
+export function planName(text: string): string {
+  if (PLAN_ID.test(text)) return text;
+  throw new UsageError(`A plan's name is lower-case letters, digits and -, at most 63, not '${text}'.`);
+}
+
+/** @throws UsageError; the text of a whole key is not repeated */
+export function keyId(text: string): string {
+  if (KEY_ID.test(text)) return text;
+  throw new UsageError(
+    text.startsWith("wg_")
+      ? "Name a key by its id, the part between the second and the third _; never put a whole key on a command line."
+      : `A key's id is 10 letters and digits, not '${text}'; warmgate keys ls <tenant> lists them.`,
+  );
+}
+
+/** @throws UsageError */
+export function modelName(text: string): string {
+  if (isModelName(text)) return text;
+  throw new UsageError(`A model's name is letters, digits, ., _ and -, at most 64, not '${text}'.`);
+}
