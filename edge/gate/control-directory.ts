@@ -35,7 +35,6 @@ const resolvedKeySchema = z.object({ record: apiKeyRecordSchema, tenant: resolve
 const configurationSchema = z.object({
   version: z.int(),
   costs: z.record(z.string(), z.int()),
-  mostUnits: z.int(),
 });
 
 /** Reads through the data centre's cache; `fresh` goes to the control plane itself. */

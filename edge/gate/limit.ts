@@ -64,13 +64,16 @@ const REFUSALS: Record<
 const LONGEST_RETRY_SECONDS = 31 * 86_400;
 /** What an isolate holds for a tenant nobody asks for is forgotten; its leases have long expired by then. */
 const IDLE_MS = 300_000;
+const WAIT_STEP_MS = 5;
 /** The platform lets work go on for 30 s after a reply. */
 const LONGEST_BACKGROUND_MS = 25_000;
+const OVERDUE_MS = 1_000;
+const NEVER = Number.POSITIVE_INFINITY;
 
 interface Held {
   readonly account: LeaseAccount;
-  /** A background task sees to its settlements until then; a value, since the task may die with its isolate's memory kept. */
-  settledUntil: number;
+  /** When a background task will see to its settlements. */
+  wakesAt: number;
 }
 
 const held = new BoundedMemo<Held>(10_000);
@@ -99,11 +102,23 @@ export async function limit(
   const entry = holdingOf(principal, now);
   const { account } = entry;
   let admission = account.spend(subject, units, budgetMs, now);
-  if (admission.kind === "asking") admission = await ask(account, admission, limiter, clock);
+  for (let waitedMs = WAIT_STEP_MS; admission.kind === "waiting"; waitedMs += WAIT_STEP_MS) {
+    // Each request waits by a timer of its own: a promise made in another one must not be awaited on Workers.
+    await scheduler.wait(WAIT_STEP_MS);
+    admission = account.spend(subject, units, budgetMs, clock(), waitedMs);
+  }
+  if (admission.kind === "asking") {
+    try {
+      admission = await ask(account, admission, limiter, clock);
+    } finally {
+      // What it had taken and not used may be all that is out.
+      settleLater(entry, limiter, keepAlive, clock);
+    }
+  }
   if (admission.kind === "refused") throw new LimitError(admission, account.standings(clock()));
   const spent = admission;
   const renewal = account.renewal(subject, now);
-  if (renewal) keepAlive(renew(account, renewal, limiter, clock));
+  if (renewal) keepAlive(renew(entry, renewal, limiter, keepAlive, clock));
   let ended = false;
   return {
     end(used) {
@@ -135,42 +150,54 @@ async function ask(
   return account.answered(asking, answer, clock());
 }
 
-async function renew(account: LeaseAccount, ask: LeaseAsk, limiter: Limiter, clock: () => number): Promise<void> {
+async function renew(
+  entry: Held,
+  ask: LeaseAsk,
+  limiter: Limiter,
+  keepAlive: (pending: Promise<void>) => void,
+  clock: () => number,
+): Promise<void> {
   const askedAt = clock();
   const answer = await limiter.lease(ask).catch(() => undefined);
-  account.renewed(ask, answer, askedAt, clock());
+  entry.account.renewed(ask, answer, askedAt, clock());
+  // No request may come any more to see to what it brought.
+  settleLater(entry, limiter, keepAlive, clock);
 }
 
-/** One task an isolate and tenant, for as long as something is out. */
+/** Sees to it that what is left over goes back, once it is known to be. */
 function settleLater(
   entry: Held,
   limiter: Limiter,
   keepAlive: (pending: Promise<void>) => void,
   clock: () => number,
 ): void {
+  const at = entry.account.settleAt();
   const now = clock();
-  if (entry.settledUntil > now || entry.account.settleAt() === undefined) return;
-  entry.settledUntil = now + LONGEST_BACKGROUND_MS;
-  keepAlive(settleUntilDone(entry, limiter, clock));
+  // A wake-up that is long overdue died with its request.
+  const isSeenTo = entry.wakesAt <= Math.max(now, at ?? 0) && entry.wakesAt > now - OVERDUE_MS;
+  if (at === undefined || isSeenTo) return;
+  entry.wakesAt = Math.max(at, now);
+  keepAlive(settleAt(entry.wakesAt, entry, limiter, keepAlive, clock));
 }
 
-async function settleUntilDone(entry: Held, limiter: Limiter, clock: () => number): Promise<void> {
-  const { account, settledUntil } = entry;
-  for (;;) {
-    const at = account.settleAt();
-    const now = clock();
-    if (at === undefined || at >= settledUntil) break;
-    if (at > now) await scheduler.wait(at - now);
-    const settlements = account.settlements(clock());
-    // A settlement that is lost stays charged; sent twice it would be credited twice.
-    if (settlements.length > 0) await limiter.settle(settlements).catch(() => undefined);
-  }
-  entry.settledUntil = 0;
+async function settleAt(
+  at: number,
+  entry: Held,
+  limiter: Limiter,
+  keepAlive: (pending: Promise<void>) => void,
+  clock: () => number,
+): Promise<void> {
+  await scheduler.wait(Math.max(1, Math.min(LONGEST_BACKGROUND_MS, at - clock())));
+  if (entry.wakesAt === at) entry.wakesAt = NEVER;
+  const settlements = entry.account.settlements(clock());
+  // A settlement that is lost stays charged; sent twice it would be credited twice.
+  if (settlements.length > 0) await limiter.settle(settlements).catch(() => undefined);
+  settleLater(entry, limiter, keepAlive, clock);
 }
 
 function holdingOf({ tenant, kid, keyLimits }: Principal, now: number): Held {
   const key = keyLimits ? `${tenant}/${kid}` : tenant;
-  const entry = held.get(key, now) ?? { account: new LeaseAccount(), settledUntil: 0 };
+  const entry = held.get(key, now) ?? { account: new LeaseAccount(), wakesAt: NEVER };
   held.set(key, entry, now + IDLE_MS);
   return entry;
 }
@@ -183,8 +210,7 @@ function subjectOf(principal: Principal): Subject | null {
       ...(leased(limits) ? [{ name: "tenant", limits: leasable(limits) }] : []),
       ...(keyLimits && leased(keyLimits) ? [{ name: kid, limits: leasable(keyLimits) }] : []),
     ];
-    subject =
-      accounts.length === 0 ? null : { version: configuration.version, accounts, mostUnits: configuration.mostUnits };
+    subject = accounts.length === 0 ? null : { version: configuration.version, accounts };
     subjects.set(principal, subject);
   }
   return subject;

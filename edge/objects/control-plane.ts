@@ -40,7 +40,6 @@ export interface ResolvedKey {
 export interface Configuration {
   readonly version: number;
   readonly costs: Readonly<Record<string, number>>;
-  readonly mostUnits: number;
 }
 
 /** What of a record is to be replaced. */
@@ -79,7 +78,7 @@ export class ControlPlane extends DurableObject<Bindings> {
 
   configuration(): Configuration {
     const costs = Object.fromEntries(tenants.modelCosts(this.#sql));
-    return { version: this.#version(), costs, mostUnits: tenants.mostUnits(this.#sql) };
+    return { version: this.#version(), costs };
   }
 
   /** Notes that a key was used; called at most once a minute for each key and isolate. */

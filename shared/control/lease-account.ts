@@ -61,17 +61,20 @@ export interface Asking {
   readonly askedAt: number;
 }
 
+/** A request for which others are asking already: it should try again in a moment. */
+export interface Waiting {
+  readonly kind: "waiting";
+}
+
 /** Whose limits a request has to meet. */
 export interface Subject {
   /** Of the configuration that the limits are from. */
   readonly version: number;
   readonly accounts: readonly Account[];
-  /** What the dearest model costs. */
-  readonly mostUnits: number;
 }
 
 /** How long a slot that nobody uses is kept where slots are not scarce. */
-export const SLOT_HOLD_MS = 500;
+export const SLOT_HOLD_MS = 250;
 /** Beyond the request that a slot was asked for, others may use it for this long. */
 const SLOT_REUSE_MS = 5_000;
 const MOST_LEASES = 32;
@@ -82,6 +85,11 @@ const DEMAND_WINDOW_MS = 200;
 /** A renewal that has not come back by then is not waited for any longer. */
 const RENEWAL_MS = 2_000;
 const FIRST_ROUND_TRIP_MS = 5;
+/** Of one isolate and tenant at once, for units: what they bring is enough for the others who wait. */
+const MOST_ASKS = 2;
+/** After that a request asks for itself. */
+const PATIENCE_MS = 500;
+const WAITING: Waiting = { kind: "waiting" };
 
 export class LeaseAccount {
   #leases: Lease[] = [];
@@ -96,13 +104,22 @@ export class LeaseAccount {
   /** Of the last grant; how much to ask for follows from it. */
   #lifeMs = 0;
   #renewingUntil = 0;
+  #asksOut = 0;
+  #lastAskAt = 0;
 
   /**
    * @param units what the request costs
    * @param budgetMs how long it may be in flight
+   * @param waitedMs for how long it has been told to wait so far
    */
-  spend(subject: Subject, units: number, budgetMs: number, now: number): Spent | Refused | Asking {
-    this.#notice(units, now);
+  spend(
+    subject: Subject,
+    units: number,
+    budgetMs: number,
+    now: number,
+    waitedMs = 0,
+  ): Spent | Refused | Asking | Waiting {
+    if (waitedMs === 0) this.#notice(units, now);
     const fromUnits = limitsUnits(subject)
       ? this.#leases.find((lease) => lease.units >= units && lease.unitsUntil > now)
       : null;
@@ -113,6 +130,7 @@ export class LeaseAccount {
       const refused = this.#stillRefused(now);
       if (refused) return refused;
     }
+    if (fromUnits === undefined && fromSlots !== undefined && this.#othersAsk(waitedMs, now)) return WAITING;
     if (fromUnits) fromUnits.units -= units;
     if (fromSlots) occupy(fromSlots);
     if (fromUnits !== undefined && fromSlots !== undefined) return { kind: "admitted", units, fromUnits, fromSlots };
@@ -126,17 +144,20 @@ export class LeaseAccount {
       wantSlots: needSlots,
       slotsLifeMs: Math.ceil(budgetMs) + (this.#scarce ? 0 : SLOT_REUSE_MS),
     };
+    this.#asksOut++;
+    this.#lastAskAt = now;
     return { kind: "asking", ask, units, fromUnits, fromSlots, askedAt: now };
   }
 
   /** What came of an ask. What the request itself needs was admitted by the owner, however long the answer took. */
   answered(asking: Asking, answer: LeaseAnswer, now: number): Spent | Refused {
     const { ask, units, askedAt } = asking;
+    this.#asksOut--;
     this.#standings = answer.standings;
     this.#roundTripMs += SMOOTHING * (now - askedAt - this.#roundTripMs);
     if ("refusedBy" in answer) {
       this.#refusal = { answer, at: now };
-      this.giveUp(asking);
+      this.#putBack(asking);
       return { kind: "refused", refusal: answer, retryMs: answer.retryMs };
     }
     const lease = this.#receive(ask, answer, askedAt, now);
@@ -150,8 +171,14 @@ export class LeaseAccount {
     };
   }
 
-  /** Puts back what a request had taken that is not admitted after all. */
-  giveUp({ units, fromUnits, fromSlots }: Asking): void {
+  /** No answer came. */
+  giveUp(asking: Asking): void {
+    this.#asksOut--;
+    this.#putBack(asking);
+  }
+
+  /** What a request had taken that is not admitted after all. */
+  #putBack({ units, fromUnits, fromSlots }: Asking): void {
     if (fromUnits?.closed) this.#settle(fromUnits, units, 0, false);
     else if (fromUnits) fromUnits.units += units;
     if (fromSlots) vacate(fromSlots);
@@ -202,7 +229,7 @@ export class LeaseAccount {
     return settled;
   }
 
-  /** When `settlements` should be asked for, at the latest; undefined when nothing is out. */
+  /** When `settlements` will have something to tell; undefined when nothing is out, or it is seen to at the end of requests. */
   settleAt(): number | undefined {
     if (this.#settled.length > 0) return 0;
     let earliest: number | undefined;
@@ -210,10 +237,9 @@ export class LeaseAccount {
       earliest = Math.min(earliest ?? at, at);
     };
     for (const lease of this.#leases) {
-      if (lease.metered && lease.units + lease.refunded > 0) by(lease.unitsUntil);
-      // Slots in use are seen to at the end of their requests.
-      if (lease.freeSlots > 0 && lease.busySlots === 0)
-        by(Math.max(lease.idleSince + this.#holdMs(), lease.unitsUntil));
+      if (lease.busySlots > 0) continue;
+      if (lease.freeSlots > 0) by(lease.idleSince + this.#holdMs());
+      else if (lease.metered && lease.units + lease.refunded > 0) by(lease.unitsUntil);
     }
     return earliest;
   }
@@ -255,16 +281,22 @@ export class LeaseAccount {
     return lease;
   }
 
-  /** Leases of which nothing can be used any more, and slots that were idle for long enough, become settlements. */
+  /** Slots that were idle for long enough, and leases of which nothing can be used any more, become settlements. */
   #close(now: number): void {
     const surplus = this.#leases.length - MOST_LEASES;
     this.#leases = this.#leases.filter((lease, index) => {
-      const unitsOver = lease.unitsUntil <= now || lease.units === 0;
-      const hasSlots = lease.freeSlots + lease.busySlots > 0;
-      const slotsExpired = lease.slotsUntil <= now;
-      const slotsOver = !hasSlots || slotsExpired || (lease.busySlots === 0 && lease.idleSince + this.#holdMs() <= now);
-      if ((!unitsOver || !slotsOver) && index >= surplus) return true;
-      this.#settle(lease, lease.units, lease.refunded, hasSlots && !slotsExpired && lease.busySlots === 0);
+      const crowded = index < surplus;
+      if (lease.slotsUntil <= now) {
+        // The owner has taken them back by itself.
+        lease.freeSlots = 0;
+        lease.busySlots = 0;
+      } else if (lease.freeSlots > 0 && lease.busySlots === 0 && (crowded || lease.idleSince + this.#holdMs() <= now)) {
+        lease.freeSlots = 0;
+        this.#settle(lease, 0, 0, true);
+      }
+      const isOver = (lease.unitsUntil <= now || lease.units === 0) && lease.freeSlots + lease.busySlots === 0;
+      if (!isOver && !crowded) return true;
+      this.#settle(lease, lease.units, lease.refunded, false);
       lease.closed = true;
       return false;
     });
@@ -281,8 +313,8 @@ export class LeaseAccount {
     return this.#scarce ? 0 : SLOT_HOLD_MS;
   }
 
-  #header({ version, accounts, mostUnits }: Subject, now: number) {
-    return { version, accounts: [...accounts], mostUnits, settled: this.settlements(now) };
+  #header({ version, accounts }: Subject, now: number) {
+    return { version, accounts: [...accounts], settled: this.settlements(now) };
   }
 
   #stillRefused(now: number): Refused | undefined {
@@ -293,10 +325,16 @@ export class LeaseAccount {
     return { kind: "refused", refusal: answer, retryMs: Math.max(0, answer.retryMs - passed) };
   }
 
-  /** Units that the demand would use up in the part of a lease's life that is left when it arrives. */
+  /** Whether enough asks are on their way to bring units for this request too. */
+  #othersAsk(waitedMs: number, now: number): boolean {
+    // Whoever asked may have died; then nobody has asked for a while.
+    const areAlive = now - this.#lastAskAt < PATIENCE_MS;
+    return this.#asksOut >= MOST_ASKS && areAlive && waitedMs < PATIENCE_MS && this.#lifeMs > this.#roundTripMs;
+  }
+
+  /** Units that the demand uses up in a lease's life; none where it would be over when it arrives. */
   #wanted(): number {
-    const usefulMs = this.#lifeMs - this.#roundTripMs;
-    return usefulMs <= 0 ? 0 : Math.floor(usefulMs * this.#unitsPerMs);
+    return this.#lifeMs <= this.#roundTripMs ? 0 : Math.floor(this.#lifeMs * this.#unitsPerMs);
   }
 
   #notice(units: number, now: number): void {
@@ -328,6 +366,8 @@ function occupy(lease: Lease): void {
 }
 
 function vacate(lease: Lease): void {
-  lease.freeSlots++;
+  // Slots whose life is over are the owner's again.
+  if (lease.busySlots === 0) return;
   lease.busySlots--;
+  lease.freeSlots++;
 }

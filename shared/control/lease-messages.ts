@@ -31,8 +31,6 @@ export const leaseAskSchema = z.strictObject({
   /** Of the configuration that the limits are from: the owner goes by the newest it has seen. */
   version: count,
   accounts: z.array(accountSchema).min(1).max(2),
-  /** What the dearest model costs. */
-  mostUnits: z.int().min(1),
   /** What the waiting request needs, 0 when none waits, and what would be welcome beyond it. */
   needUnits: count,
   wantUnits: count,

@@ -2,7 +2,7 @@
  * The owner of a tenant's limits: what it grants is what may be spent, wherever in the world.
  *
  * Promises, whatever isolates do, crash or lose:
- * - in any window of W at most `burst + rate * W` units are admitted (`lease-terms.ts` has the arithmetic);
+ * - in any window of W at most `burst + rate * W` units are admitted (`lease-life.ts` has the arithmetic);
  * - never more than `concurrency` slots are out; a slot whose isolate is gone is free again after its life;
  * - never more than its quota is granted in a day or a month.
  * Worst case: units of an isolate that dies, or whose settlement is lost, stay charged: to the rate for as long as it takes
@@ -10,9 +10,9 @@
  *
  * Pure but for its own state: the clock is handed in, the ids too. Who keeps the state reads `dirty` after each call.
  */
-import { availableUnits, returnUnits, takeUnits, waitForBurst, waitForUnits } from "./gcra.ts";
+import { availableUnits, returnUnits, waitForBurst, waitForUnits } from "./gcra.ts";
+import { availableSurplus, LONGEST_LIFE_MS, leaseLifeMs, takeLease } from "./lease-life.ts";
 import type { Account, LeaseAnswer, LeaseAsk, LimitKind, LimitStanding, Settlement } from "./lease-messages.ts";
-import { LONGEST_LIFE_MS, leaseTerms } from "./lease-terms.ts";
 import { dayEndsInMs, dayOf, daysInMonth, monthEndsInMs, monthOf } from "./quota-period.ts";
 
 /** What is spent of one account. */
@@ -34,7 +34,11 @@ export interface SlotLease {
   readonly expiresAt: number;
 }
 
-const QUIET_LEAST_MS = 20;
+/** What is short for milliseconds only: slots. */
+const QUIET_LEAST_MS = 5;
+const QUIET_LONGEST_MS = 10_000;
+/** Of a lease's life: meanwhile the bucket refills without running over. */
+const QUIET_SHARE_OF_LIFE = 0.25;
 /** Asks a second that an owner wants at the most; refused isolates are quiet for longer above it. */
 const ASKS_PER_SECOND = 200;
 const ASK_WINDOW_MS = 1_000;
@@ -52,7 +56,8 @@ export class LimitOwner {
   readonly dirty = { accounts: new Set<string>(), slots: new Set<string>() };
   #asks = 0;
   #askWindowStart = 0;
-  #asksPerSecond = 0;
+  /** How many times longer than usual refused isolates are quiet, so that all of them together keep to ASKS_PER_SECOND. */
+  #crowd = 1;
 
   constructor(
     accounts: Iterable<readonly [string, AccountState]> = [],
@@ -72,37 +77,28 @@ export class LimitOwner {
     this.#expireSlots(now);
     const states = ask.accounts.map((account) => this.#account(account, ask.version, now));
 
+    const names = ask.accounts.map(({ name }) => name);
+    const unitsLifeMs = Math.min(
+      LONGEST_LIFE_MS,
+      ...states.map(({ limits }) => (limits.rate ? leaseLifeMs(limits.rate) : LONGEST_LIFE_MS)),
+    );
     const shortage = this.#shortage(ask, now);
     if (shortage) {
-      return {
-        ...shortage,
-        quietMs: this.#quiet(shortage, random),
-        standings: this.standings(
-          ask.accounts.map(({ name }) => name),
-          now,
-        ),
-      };
+      const quietMs = this.#quiet(shortage, unitsLifeMs, random);
+      return { ...shortage, quietMs, standings: this.standings(names, now) };
     }
-    const free = Math.min(...ask.accounts.map(({ name }) => this.#freeSlots(name)));
-    const available = Math.min(...states.map((state) => unitsAvailable(state, ask.mostUnits, now)));
+    const free = Math.min(...names.map((name) => this.#freeSlots(name)));
     // Half of what is there: whoever asks next must find something too.
-    const units = Math.min(ask.wantUnits, Math.max(ask.needUnits, Math.ceil(available / 2)), available);
+    const spare = Math.min(...states.map((state) => surplusOf(state, ask.needUnits, unitsLifeMs, now)));
+    const surplus = unitsLifeMs === 0 ? 0 : Math.min(ask.wantUnits - ask.needUnits, Math.ceil(spare / 2));
     const slots = Math.min(ask.wantSlots, Math.max(ask.needSlots, Math.floor(free / 2)), free);
-    let unitsLifeMs = LONGEST_LIFE_MS;
-    for (const [index, state] of states.entries()) {
-      const name = ask.accounts[index]?.name ?? "";
-      if (units > 0) {
-        charge(state, units, now);
-        this.dirty.accounts.add(name);
-      }
-      if (state.limits.rate) {
-        unitsLifeMs = Math.min(unitsLifeMs, leaseTerms(state.limits.rate, ask.mostUnits).lifeMs);
-      }
+    const units = ask.needUnits + surplus;
+    if (units > 0) {
+      for (const state of states) charge(state, ask.needUnits, surplus, unitsLifeMs, now);
+      for (const name of names) this.dirty.accounts.add(name);
     }
-    const limitsSlots = states.some(({ limits }) => limits.concurrency !== null);
-    if (slots > 0 && limitsSlots) {
-      const accounts = ask.accounts.map(({ name }) => name);
-      this.slots.set(lease, { accounts, slots, expiresAt: now + ask.slotsLifeMs });
+    if (slots > 0 && states.some(({ limits }) => limits.concurrency !== null)) {
+      this.slots.set(lease, { accounts: names, slots, expiresAt: now + ask.slotsLifeMs });
       this.dirty.slots.add(lease);
     }
     return {
@@ -110,12 +106,9 @@ export class LimitOwner {
       units,
       unitsLifeMs,
       slots,
-      scarce: limitsSlots && free - slots < slots + 1,
+      scarce: names.some((name) => this.#areScarce(name)),
       day: dayOf(now),
-      standings: this.standings(
-        ask.accounts.map(({ name }) => name),
-        now,
-      ),
+      standings: this.standings(names, now),
     };
   }
 
@@ -152,7 +145,7 @@ export class LimitOwner {
   }
 
   /** The limit that holds the ask up for longest, if one does. */
-  #shortage({ accounts, mostUnits, needUnits, needSlots }: LeaseAsk, now: number): Shortage | undefined {
+  #shortage({ accounts, needUnits, needSlots }: LeaseAsk, now: number): Shortage | undefined {
     let worst: Shortage | undefined;
     const meet = (refusedBy: LimitKind, account: string, retryMs: number) => {
       if (retryMs > 0 && retryMs > (worst?.retryMs ?? 0)) worst = { refusedBy, account, retryMs };
@@ -161,7 +154,7 @@ export class LimitOwner {
       const state = this.accounts.get(name);
       if (!state) continue;
       const { rate, concurrency, quotaPerDay, quotaPerMonth } = state.limits;
-      if (rate) meet("rate", name, waitForUnits(state.tat, needUnits, leaseTerms(rate, mostUnits).owner, now));
+      if (rate) meet("rate", name, waitForUnits(state.tat, needUnits, rate, now));
       if (quotaPerDay !== null && state.dayUnits + needUnits > quotaPerDay) meet("day", name, dayEndsInMs(now));
       if (quotaPerMonth !== null && state.monthUnits + needUnits > quotaPerMonth) {
         meet("month", name, monthEndsInMs(now));
@@ -171,23 +164,32 @@ export class LimitOwner {
     return worst;
   }
 
-  /** More isolates that ask: longer quiet each, so that a flood of refused ones does not drown the owner. */
-  #quiet({ refusedBy, retryMs }: Shortage, random: number): number {
-    const crowd = Math.max(1, this.#asksPerSecond / ASKS_PER_SECOND);
-    // A quota may be raised or credited at any moment: never quiet for longer than a lease lives.
-    const usual = refusedBy === "rate" ? Math.max(QUIET_LEAST_MS, retryMs) : QUIET_LEAST_MS;
-    const base = refusedBy === "day" || refusedBy === "month" ? LONGEST_LIFE_MS : usual;
-    return Math.min(base, LONGEST_LIFE_MS) * crowd * (0.5 + random);
+  #quiet({ refusedBy, retryMs }: Shortage, unitsLifeMs: number, random: number): number {
+    // A quota may be raised or credited at any moment, so its end is not waited for.
+    const usual = {
+      concurrency: QUIET_LEAST_MS,
+      rate: Math.max(QUIET_LEAST_MS, Math.min(retryMs, LONGEST_LIFE_MS), QUIET_SHARE_OF_LIFE * unitsLifeMs),
+      day: LONGEST_LIFE_MS,
+      month: LONGEST_LIFE_MS,
+    }[refusedBy];
+    return Math.min(QUIET_LONGEST_MS, usual * this.#crowd) * (0.5 + random);
   }
 
   #countAsk(now: number): void {
     const passed = now - this.#askWindowStart;
     if (passed >= ASK_WINDOW_MS || passed < 0) {
-      this.#asksPerSecond = passed >= 2 * ASK_WINDOW_MS || passed < 0 ? 0 : (this.#asks * 1000) / passed;
+      const perSecond = passed < 0 ? 0 : (this.#asks * 1000) / passed;
+      this.#crowd = Math.min(QUIET_LONGEST_MS, Math.max(1, (this.#crowd * perSecond) / ASKS_PER_SECOND));
       this.#asks = 0;
       this.#askWindowStart = now;
     }
     this.#asks++;
+  }
+
+  /** Less than half are left: none should lie idle anywhere. */
+  #areScarce(name: string): boolean {
+    const concurrency = this.accounts.get(name)?.limits.concurrency ?? null;
+    return concurrency !== null && this.#freeSlots(name) < concurrency / 2;
   }
 
   #freeSlots(name: string): number {
@@ -241,20 +243,24 @@ export class LimitOwner {
   }
 }
 
-function unitsAvailable(state: AccountState, mostUnits: number, now: number): number {
-  const { rate, quotaPerDay, quotaPerMonth } = state.limits;
-  return Math.max(
-    0,
-    Math.min(
-      rate ? availableUnits(state.tat, leaseTerms(rate, mostUnits).owner, now) : Number.MAX_SAFE_INTEGER,
-      quotaPerDay === null ? Number.MAX_SAFE_INTEGER : quotaPerDay - state.dayUnits,
-      quotaPerMonth === null ? Number.MAX_SAFE_INTEGER : quotaPerMonth - state.monthUnits,
-    ),
+function surplusOf(
+  { limits, tat, dayUnits, monthUnits }: AccountState,
+  needed: number,
+  lifeMs: number,
+  now: number,
+): number {
+  const { rate, quotaPerDay, quotaPerMonth } = limits;
+  const spare = Math.min(
+    rate ? availableSurplus(tat, needed, lifeMs, rate, now) : Number.MAX_SAFE_INTEGER,
+    quotaPerDay === null ? Number.MAX_SAFE_INTEGER : quotaPerDay - dayUnits - needed,
+    quotaPerMonth === null ? Number.MAX_SAFE_INTEGER : quotaPerMonth - monthUnits - needed,
   );
+  return Math.max(0, spare);
 }
 
-function charge(state: AccountState, units: number, now: number): void {
-  if (state.limits.rate) state.tat = takeUnits(state.tat, units, state.limits.rate, now);
-  state.dayUnits += units;
-  state.monthUnits += units;
+function charge(state: AccountState, needed: number, surplus: number, lifeMs: number, now: number): void {
+  const { rate } = state.limits;
+  if (rate) state.tat = takeLease(state.tat, needed, surplus, lifeMs, rate, now);
+  state.dayUnits += needed + surplus;
+  state.monthUnits += needed + surplus;
 }

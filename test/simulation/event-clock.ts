@@ -58,6 +58,30 @@ export class EventClock implements Clock {
     }
   }
 
+  /** As `run`, for events that await nothing. Ends at the moment given, whatever is still to happen. */
+  runUntil(end: number, arrivals: Iterator<{ readonly at: number; readonly happen: () => void }>): void {
+    let arrival = arrivals.next();
+    for (;;) {
+      const timer = this.#heap[0];
+      const next = Math.min(
+        arrival.done ? Number.POSITIVE_INFINITY : arrival.value.at,
+        timer?.at ?? Number.POSITIVE_INFINITY,
+      );
+      if (next > end) {
+        this.#now = end;
+        return;
+      }
+      this.#now = next;
+      if (!arrival.done && arrival.value.at === next) {
+        arrival.value.happen();
+        arrival = arrivals.next();
+      } else if (timer) {
+        this.#pop();
+        if (!timer.cancelled) timer.wake();
+      }
+    }
+  }
+
   #push(timer: Timer): void {
     const heap = this.#heap;
     heap.push(timer);

@@ -1,7 +1,7 @@
 /** The whole of Warmgate for a test: real workerd, a real pool, ports and state of its own. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { recordOf } from "../../infra/cli/local-tenants.ts";
 import { freePorts } from "../../infra/cli/ports.ts";
 import { type Stack, startStack } from "../../infra/cli/stack.ts";
@@ -24,7 +24,7 @@ export async function startTestStack(modelFolders: readonly string[]): Promise<T
     edgePort,
     poolPort,
     opsPort,
-    modelFolders: modelFolders.map((folder) => join(PROJECT, folder)),
+    modelFolders: modelFolders.map((folder) => resolve(PROJECT, folder)),
     poolAuth: "signed",
     provider: "cpu",
     stateFolder,
