@@ -12,6 +12,7 @@
 import { z } from "zod";
 import { apiKeyRecordSchema } from "../../shared/protocol/api-key.ts";
 import { limitsSchema } from "../../shared/protocol/tenant-limits.ts";
+import { keySetSchema, tokenIssuerSchema } from "../../shared/protocol/token-issuer.ts";
 import type { Bindings } from "../environment.ts";
 import {
   CONTROL_PLANE_NAME,
@@ -35,6 +36,7 @@ const resolvedKeySchema = z.object({ record: apiKeyRecordSchema, tenant: resolve
 const configurationSchema = z.object({
   version: z.int(),
   costs: z.record(z.string(), z.int()),
+  issuers: z.array(z.object({ issuer: tokenIssuerSchema, keySet: keySetSchema.nullable(), fetchedAt: z.int() })),
 });
 
 /** Reads through the data centre's cache; `fresh` goes to the control plane itself. */

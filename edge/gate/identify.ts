@@ -14,6 +14,8 @@ import type { EdgeSettings } from "../environment.ts";
 import type { Configuration, ResolvedKey, ResolvedTenant } from "../objects/control-plane.ts";
 import { BoundedMemo } from "./bounded-memo.ts";
 import { MEMO_MS } from "./control-directory.ts";
+import type { Shield } from "./shield.ts";
+import { looksLikeToken, verifyToken } from "./verify-token.ts";
 
 /** A caller that was let in. */
 export interface Principal {
@@ -48,12 +50,15 @@ export async function identify(
   headers: Headers,
   settings: EdgeSettings,
   directory: CallerDirectory,
+  shield: Pick<Shield, "check">,
   now: number,
 ): Promise<Principal> {
   const presented = presentedCredential(headers);
   const known = verified.get(presented, now);
   if (known) return known;
-  const { principal, until } = await identifyKey(presented, settings, directory, now);
+  const { principal, until } = looksLikeToken(presented)
+    ? await identifyToken(presented, directory, shield, now)
+    : await identifyKey(presented, settings, directory, now);
   verified.set(presented, principal, Math.min(now + MEMO_MS, until));
   return principal;
 }
@@ -86,6 +91,30 @@ async function identifyKey(presented: string, settings: EdgeSettings, directory:
     configuration,
   };
   return { principal, until: record.expiresAt ?? Number.POSITIVE_INFINITY };
+}
+
+async function identifyToken(
+  presented: string,
+  directory: CallerDirectory,
+  shield: Pick<Shield, "check">,
+  now: number,
+) {
+  shield.check(now);
+  const configuration = await directory.configuration();
+  const token = await verifyToken(presented, configuration.issuers, now);
+  const tenant = await directory.findTenant(token.tenant);
+  if (!tenant) throw unauthenticated();
+  requireActive(tenant);
+  const principal: Principal = {
+    tenant: tenant.id,
+    kid: token.subject,
+    scopes: token.scopes,
+    operator: tenant.operator,
+    limits: tenant.limits,
+    keyLimits: null,
+    configuration,
+  };
+  return { principal, until: token.expiresAt };
 }
 
 /** Whether the record is alive and one of its secrets is the one that was presented. */

@@ -12,14 +12,20 @@ import { type ApiKeyRecord, apiKeyRecordSchema } from "../../shared/protocol/api
 import { scopeProblems } from "../../shared/protocol/scope.ts";
 import { type Plan, planSchema, type Tenant, tenantSchema } from "../../shared/protocol/tenant.ts";
 import type { Limits } from "../../shared/protocol/tenant-limits.ts";
+import { type IssuerKeys, type TokenIssuer, tokenIssuerSchema } from "../../shared/protocol/token-issuer.ts";
 import { type Bindings, DEFAULT_MAX_BODY_BYTES } from "../environment.ts";
 import { type Actor, type AuditEntry, type Change, readAudit, recordChange } from "./control/audit.ts";
+import { deleteIssuer, fetchKeySet, listIssuers, writeIssuer, writeKeySet } from "./control/issuers.ts";
 import { findKey, insertKey, listKeys, requireKey, writeKey } from "./control/keys.ts";
 import { type ControlRefusal, type Outcome, Refusal } from "./control/outcome.ts";
 import { migrate } from "./control/schema.ts";
 import * as tenants from "./control/tenants.ts";
 
 export const CONTROL_PLANE_NAME = "main";
+
+/** How old an issuer's keys grow before they are fetched again, and how soon that is tried again when it failed. */
+const KEY_SET_LIFE_MS = 300_000;
+const KEY_SET_RETRY_MS = 30_000;
 
 /** A tenant as isolates need it. */
 export interface ResolvedTenant {
@@ -40,6 +46,7 @@ export interface ResolvedKey {
 export interface Configuration {
   readonly version: number;
   readonly costs: Readonly<Record<string, number>>;
+  readonly issuers: readonly IssuerKeys[];
 }
 
 /** What of a record is to be replaced. */
@@ -78,7 +85,7 @@ export class ControlPlane extends DurableObject<Bindings> {
 
   configuration(): Configuration {
     const costs = Object.fromEntries(tenants.modelCosts(this.#sql));
-    return { version: this.#version(), costs };
+    return { version: this.#version(), costs, issuers: listIssuers(this.#sql) };
   }
 
   /** Notes that a key was used; called at most once a minute for each key and isolate. */
@@ -232,6 +239,54 @@ export class ControlPlane extends DurableObject<Bindings> {
       const value = { model, cost: before };
       return { value, change: { action: "cost.delete", subject: model, tenant: null, before, after: null } };
     });
+  }
+
+  // Token issuers. Their keys are fetched here, by the clock; nothing that a token says has a part in it.
+
+  listIssuers(): TokenIssuer[] {
+    return listIssuers(this.#sql).map(({ issuer }) => issuer);
+  }
+
+  async putIssuer(actor: Actor, given: TokenIssuer): Promise<Outcome<TokenIssuer>> {
+    const outcome = this.#change(actor, () => {
+      const issuer = tokenIssuerSchema.parse(given);
+      const before = this.listIssuers().find(({ id }) => id === issuer.id) ?? null;
+      writeIssuer(this.#sql, issuer);
+      return {
+        value: issuer,
+        change: { action: "issuer.put", subject: issuer.id, tenant: null, before, after: issuer },
+      };
+    });
+    if (!("refused" in outcome)) await this.ctx.storage.setAlarm(Date.now());
+    return outcome;
+  }
+
+  deleteIssuer(actor: Actor, id: string): Outcome<TokenIssuer> {
+    return this.#change(actor, () => {
+      const before = this.listIssuers().find((issuer) => issuer.id === id);
+      if (!before) throw new Refusal("not_found", "there is no such issuer");
+      deleteIssuer(this.#sql, id);
+      return { value: before, change: { action: "issuer.delete", subject: id, tenant: null, before, after: null } };
+    });
+  }
+
+  /** Fetches every issuer's keys; one that cannot be reached keeps those that it has, for as long as the gate trusts them. */
+  override async alarm(): Promise<void> {
+    const issuers = this.listIssuers();
+    let failures = 0;
+    for (const issuer of issuers) {
+      try {
+        writeKeySet(this.#sql, issuer.id, await fetchKeySet(issuer), Date.now());
+      } catch (error) {
+        failures++;
+        const reason = error instanceof Error ? error.message : "unknown";
+        console.error(
+          JSON.stringify({ level: "error", msg: "an issuer's keys cannot be had", issuer: issuer.id, reason }),
+        );
+      }
+    }
+    const pauseMs = failures > 0 ? KEY_SET_RETRY_MS : KEY_SET_LIFE_MS;
+    if (issuers.length > 0) await this.ctx.storage.setAlarm(Date.now() + pauseMs * (0.9 + 0.2 * Math.random()));
   }
 
   /** Newest first. @param tenant null: of all tenants and of the deployment */

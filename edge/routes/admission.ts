@@ -28,7 +28,7 @@ export async function authenticate(context: EdgeContext): Promise<Admitted> {
   const directory = new ControlDirectory(context.env, keepAlive);
   let principal: Principal;
   try {
-    principal = await identify(headers, settings, directory, startedAt);
+    principal = await identify(headers, settings, directory, shield, startedAt);
   } catch (error) {
     if (error instanceof WarmgateError && error.code === "unauthenticated") await shield.failed(startedAt);
     throw error;

@@ -4,6 +4,7 @@ import { WarmgateError } from "../../../shared/protocol/errors.ts";
 import { checkModelName } from "../../../shared/protocol/model-name.ts";
 import { PLAN_ID, planSchema } from "../../../shared/protocol/tenant.ts";
 import { limitsSchema } from "../../../shared/protocol/tenant-limits.ts";
+import { ISSUER_ID, tokenIssuerSchema } from "../../../shared/protocol/token-issuer.ts";
 import type { AuditEntry } from "../../objects/control/audit.ts";
 import { type EdgeApp, pathParameter } from "../route.ts";
 import { json } from "../schemas.ts";
@@ -30,6 +31,7 @@ const auditQuery = z.object({
 export function addDeploymentRoutes(app: EdgeApp): void {
   addPlanRoutes(app);
   addCostRoutes(app);
+  addIssuerRoutes(app);
   addAdminRoute(
     app,
     {
@@ -145,5 +147,48 @@ function addCostRoutes(app: EdgeApp): void {
     },
     async ({ context, actor }) =>
       outcomeReply(context, await controlPlaneOf(context).deleteCost(actor, pathParameter(context, "model"))),
+  );
+}
+
+const issuer = tokenIssuerSchema.openapi("TokenIssuer");
+const issuerPath = z.object({
+  issuer: z.string().openapi({ param: { name: "issuer", in: "path" }, example: "login" }),
+});
+
+function addIssuerRoutes(app: EdgeApp): void {
+  addAdminRoute(
+    app,
+    {
+      ...{ method: "get", path: `${ADMIN}/issuers`, by: "operator" },
+      summary: "Whose tokens are taken",
+      responses: { 200: json(z.object({ items: z.array(issuer) }), "All token issuers.") },
+    },
+    async ({ context }) => valueReply(context, { items: await controlPlaneOf(context).listIssuers() }),
+  );
+  addAdminRoute(
+    app,
+    {
+      ...{ method: "put", path: `${ADMIN}/issuers/{issuer}`, by: "operator", parameters: issuerPath },
+      body: tokenIssuerSchema.omit({ id: true }),
+      summary: "Take tokens of an issuer; its keys are fetched at once, then every five minutes",
+      responses: { 200: json(issuer, "The issuer.") },
+      also: changes,
+    },
+    async ({ context, actor, body }) => {
+      const id = pathParameter(context, "issuer");
+      if (!ISSUER_ID.test(id))
+        throw new WarmgateError("invalid_request", "an issuer's id is lower-case letters, digits and -");
+      return outcomeReply(context, await controlPlaneOf(context).putIssuer(actor, { id, ...body }));
+    },
+  );
+  addAdminRoute(
+    app,
+    {
+      ...{ method: "delete", path: `${ADMIN}/issuers/{issuer}`, by: "operator", parameters: issuerPath },
+      summary: "Take an issuer's tokens no more, everywhere within ten seconds",
+      responses: { 200: json(issuer, "The issuer that was removed.") },
+    },
+    async ({ context, actor }) =>
+      outcomeReply(context, await controlPlaneOf(context).deleteIssuer(actor, pathParameter(context, "issuer"))),
   );
 }
