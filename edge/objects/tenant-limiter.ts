@@ -26,6 +26,7 @@ const accountStateSchema = z.strictObject({
   version: z.int(),
   limits: accountSchema.shape.limits,
   tat: z.number(),
+  fullAt: z.number(),
   day: z.int(),
   dayUnits: z.number(),
   month: z.int(),
@@ -50,8 +51,7 @@ export class TenantLimiter extends DurableObject<Bindings> {
   }
 
   settle(settlements: readonly Settlement[]): void {
-    const now = Date.now();
-    for (const settlement of z.array(settlementSchema).max(256).parse(settlements)) this.#owner.settle(settlement, now);
+    for (const settlement of z.array(settlementSchema).max(256).parse(settlements)) this.#owner.settle(settlement);
     this.#save();
   }
 

@@ -18,6 +18,7 @@ import {
 import { poolAgainstUsual } from "../../test/bench/pool-against-usual.ts";
 import { watchOthers } from "../../test/bench/process-cpu.ts";
 import { type SuiteResult, storeResults } from "../../test/bench/results.ts";
+import { identifyAgainstNothing, limitAccuracy, lookUpsByKeys } from "../../test/bench/tenants.ts";
 import { UsageError } from "./usage-error.ts";
 
 const SUITES: Readonly<Record<string, (rounds: number) => Promise<SuiteResult>>> = {
@@ -27,6 +28,7 @@ const SUITES: Readonly<Record<string, (rounds: number) => Promise<SuiteResult>>>
   efficiency: efficiencySuite,
   overload: overloadSuite,
   latency,
+  tenants,
   field,
 };
 
@@ -36,6 +38,8 @@ Compared subjects are loaded in turns; what counts are the ratios of neighbourin
 Everything is also written to test/bench/results. field needs Python and takes long.`;
 
 const CONNECTIONS = 32;
+const ACCURACY = { perSecond: 100, burst: 100, seconds: 60 };
+const CONTROL_PLANE_SIZES = [1_000, 10_000, 100_000, 1_000_000];
 /** Of one core; with more than that in other hands, subjects and generators are not run when they are ready. */
 const MOST_FOR_OTHERS = 0.1;
 
@@ -124,6 +128,26 @@ async function latency(): Promise<SuiteResult> {
   const results = await addedLatency();
   printAddedLatency(results);
   return { figures: results };
+}
+
+async function tenants(rounds: number): Promise<SuiteResult> {
+  console.log(`\nIdentify and limit, against a Worker that does nothing, ${CONNECTIONS} connections\n`);
+  const compared = await identifyAgainstNothing(CONNECTIONS, rounds);
+  printComparison(compared.path);
+  console.log();
+  printComparison(compared.told);
+  console.log("\nFive times the limit for a minute, over eight isolates\n");
+  const accuracy = await limitAccuracy(ACCURACY.perSecond, ACCURACY.burst, ACCURACY.seconds);
+  const { offered, admitted, share, other } = accuracy;
+  console.log(
+    `  ${offered} offered, ${admitted} admitted: ${share.toFixed(4)} of the limit (${other} neither let in nor limited)`,
+  );
+  console.log("\nA look-up in the control plane, by the number of keys, ten a tenant\n");
+  const lookUps = await lookUpsByKeys(CONTROL_PLANE_SIZES);
+  for (const { keys, medianMs, p99Ms } of lookUps) {
+    console.log(`  ${String(keys).padStart(9)} keys   p50 ${medianMs.toFixed(2)} ms   p99 ${p99Ms.toFixed(2)} ms`);
+  }
+  return { figures: { compared, accuracy, lookUps } };
 }
 
 async function field(rounds: number): Promise<SuiteResult> {

@@ -4,12 +4,16 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { lineChart } from "../../test/bench/svg-chart.ts";
 import { drawCurves } from "../../test/simulation/curves.ts";
+import { limitsTable } from "../../test/simulation/limits/table.ts";
 import { PROJECT_ROOT } from "./state-folder.ts";
 import { UsageError } from "./usage-error.ts";
 
 const HELP = `Usage: npm run simulate [-- --seconds <n>] [--seed <n>] [--out <folder>]
 
-Runs the scheduler, and two common batchers, on a simulated device and writes the curves as SVG (test/simulation/results).`;
+Runs the scheduler, and two common batchers, on a simulated device and writes the curves as SVG (test/simulation/results); and a
+tenant's limits over simulated sites and isolates, as a table.`;
+
+const LIMITS_SECONDS = 10;
 
 export async function simulate(args: string[]): Promise<number> {
   const option = { type: "string" } as const;
@@ -36,6 +40,10 @@ export async function simulate(args: string[]): Promise<number> {
     writeFileSync(join(folder, `${id}.svg`), lineChart(chart));
   }
   console.log(`\nCurves are in ${folder}`);
+  console.log(
+    `\nA tenant's limits, ${LIMITS_SECONDS} s: what is admitted, of what a limiter would that is everywhere at once\n`,
+  );
+  for (const line of limitsTable(LIMITS_SECONDS, seed)) console.log(`  ${line}`);
   return 0;
 }
 

@@ -20,7 +20,7 @@ import type {
 interface Lease {
   readonly id: string;
   readonly accounts: readonly string[];
-  readonly day: number;
+  readonly grantedAt: number;
   /** Whether a quota counts its units, so that what is left of them is worth a message of its own. */
   readonly metered: boolean;
   units: number;
@@ -158,7 +158,7 @@ export class LeaseAccount {
     if ("refusedBy" in answer) {
       this.#refusal = { answer, at: now };
       this.#putBack(asking);
-      return { kind: "refused", refusal: answer, retryMs: answer.retryMs };
+      return { kind: "refused", refusal: answer, retryMs: retryMs(answer) };
     }
     const lease = this.#receive(ask, answer, askedAt, now);
     if (ask.needUnits > 0) lease.units -= ask.needUnits;
@@ -266,7 +266,7 @@ export class LeaseAccount {
     const lease: Lease = {
       id: grant.lease,
       accounts: ask.accounts.map(({ name }) => name),
-      day: grant.day,
+      grantedAt: grant.grantedAt,
       metered: ask.accounts.some(({ limits }) => limits.quotaPerDay !== null || limits.quotaPerMonth !== null),
       units: grant.units,
       unitsUntil: askedAt + grant.unitsLifeMs,
@@ -302,9 +302,9 @@ export class LeaseAccount {
     });
   }
 
-  #settle({ id, accounts, day }: Lease, unspent: number, refunded: number, slots: boolean): void {
+  #settle({ id, accounts, grantedAt }: Lease, unspent: number, refunded: number, slots: boolean): void {
     if (unspent + refunded === 0 && !slots) return;
-    this.#settled.push({ lease: id, accounts: [...accounts], unspent, refunded, day, slots });
+    this.#settled.push({ lease: id, accounts: [...accounts], unspent, refunded, grantedAt, slots });
     // What is forgotten stays charged.
     if (this.#settled.length > MOST_SETTLEMENTS) this.#settled.shift();
   }
@@ -322,7 +322,7 @@ export class LeaseAccount {
     const { answer, at } = this.#refusal;
     const passed = now - at;
     if (passed < 0 || passed >= answer.quietMs) return undefined;
-    return { kind: "refused", refusal: answer, retryMs: Math.max(0, answer.retryMs - passed) };
+    return { kind: "refused", refusal: answer, retryMs: retryMs(answer) - passed };
   }
 
   /** Whether enough asks are on their way to bring units for this request too. */
@@ -348,6 +348,11 @@ export class LeaseAccount {
     }
     this.#windowUnits += units;
   }
+}
+
+/** Before the isolate asks again nothing can be admitted here, whatever there is. */
+function retryMs(answer: LeaseRefusal): number {
+  return Math.max(answer.retryMs, answer.quietMs);
 }
 
 function limitsUnits({ accounts }: Subject): boolean {

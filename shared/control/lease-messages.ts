@@ -20,8 +20,8 @@ export const settlementSchema = z.strictObject({
   unspent: count,
   /** Units that were spent on requests which were then refused or failed: credited to quotas only. */
   refunded: count,
-  /** The period in which they were granted; quotas of another one are not credited. */
-  day: z.int(),
+  /** When they were granted, on the owner's clock: what was charged for by then may have been paid, and periods be over. */
+  grantedAt: z.number(),
   /** Whether its slots are free again. */
   slots: z.boolean(),
 });
@@ -64,7 +64,7 @@ export interface LeaseGrant {
   readonly slots: number;
   /** Slots are short: free ones should come back at once. */
   readonly scarce: boolean;
-  readonly day: number;
+  readonly grantedAt: number;
   readonly standings: readonly LimitStanding[];
 }
 

@@ -50,9 +50,21 @@ describe("the owner of a tenant's limits", () => {
     assert.ok(!isGrant(refused) && refused.refusedBy === "day" && refused.retryMs === 12 * 3_600_000);
     const tomorrow = NOON + 12 * 3_600_000;
     assert.ok(isGrant(owner.ask(asking(limits, { needUnits: 4, wantUnits: 4 }), "c", tomorrow, 0.5)));
-    const late = { lease: "a", accounts: ["tenant"], unspent: 5, refunded: 0, day: first.day, slots: false };
-    owner.settle(late, tomorrow);
+    const { grantedAt } = first;
+    owner.settle({ lease: "a", accounts: ["tenant"], unspent: 5, refunded: 0, grantedAt, slots: false });
     assert.equal(owner.accounts.get("tenant")?.dayUnits, 4);
+  });
+
+  test("what time has paid is not credited again", () => {
+    const owner = new LimitOwner();
+    const limits = { rate: { perSecond: 10, burst: 10 } };
+    const old = owner.ask(asking(limits, { needUnits: 5, wantUnits: 5 }), "a", NOON, 0.5);
+    assert.ok(isGrant(old));
+    const later = NOON + 60_000;
+    owner.ask(asking(limits, { needUnits: 10, wantUnits: 10 }), "b", later, 0.5);
+    const { grantedAt } = old;
+    owner.settle({ lease: "a", accounts: ["tenant"], unspent: 5, refunded: 0, grantedAt, slots: false });
+    assert.ok(!isGrant(owner.ask(asking(limits), "c", later, 0.5)));
   });
 
   test("limits of a newer configuration count, whoever still asks by an older one", () => {

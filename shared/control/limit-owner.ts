@@ -21,6 +21,8 @@ export interface AccountState {
   version: number;
   limits: Account["limits"];
   tat: number;
+  /** When the bucket was last seen full: what was taken before has been paid by time and is not credited again. */
+  fullAt: number;
   day: number;
   dayUnits: number;
   month: number;
@@ -73,7 +75,7 @@ export class LimitOwner {
    */
   ask(ask: LeaseAsk, lease: string, now: number, random: number): LeaseAnswer {
     this.#countAsk(now);
-    for (const settlement of ask.settled) this.settle(settlement, now);
+    for (const settlement of ask.settled) this.settle(settlement);
     this.#expireSlots(now);
     const states = ask.accounts.map((account) => this.#account(account, ask.version, now));
 
@@ -107,22 +109,22 @@ export class LimitOwner {
       unitsLifeMs,
       slots,
       scarce: names.some((name) => this.#areScarce(name)),
-      day: dayOf(now),
+      grantedAt: now,
       standings: this.standings(names, now),
     };
   }
 
-  settle({ lease, accounts, unspent, refunded, day, slots }: Settlement, now: number): void {
+  settle({ lease, accounts, unspent, refunded, grantedAt, slots }: Settlement): void {
     if (slots && this.slots.delete(lease)) this.dirty.slots.add(lease);
     if (unspent + refunded === 0) return;
     for (const name of accounts) {
       const state = this.accounts.get(name);
       if (!state) continue;
-      if (state.limits.rate) state.tat = returnUnits(state.tat, unspent, state.limits.rate);
-      if (state.day === day && dayOf(now) === day) state.dayUnits = Math.max(0, state.dayUnits - unspent - refunded);
-      if (monthOf(day * 86_400_000) === state.month) {
-        state.monthUnits = Math.max(0, state.monthUnits - unspent - refunded);
-      }
+      const { rate } = state.limits;
+      if (rate && grantedAt >= state.fullAt) state.tat = returnUnits(state.tat, unspent, rate);
+      const credit = unspent + refunded;
+      if (state.day === dayOf(grantedAt)) state.dayUnits = Math.max(0, state.dayUnits - credit);
+      if (state.month === monthOf(grantedAt)) state.monthUnits = Math.max(0, state.monthUnits - credit);
       this.dirty.accounts.add(name);
     }
   }
@@ -130,7 +132,16 @@ export class LimitOwner {
   #account({ name, limits }: Account, version: number, now: number): AccountState {
     let state = this.accounts.get(name);
     if (!state) {
-      state = { version, limits, tat: 0, day: dayOf(now), dayUnits: 0, month: monthOf(now), monthUnits: 0 };
+      state = {
+        version,
+        limits,
+        tat: 0,
+        fullAt: now,
+        day: dayOf(now),
+        dayUnits: 0,
+        month: monthOf(now),
+        monthUnits: 0,
+      };
       this.accounts.set(name, state);
       this.dirty.accounts.add(name);
     }
@@ -172,7 +183,7 @@ export class LimitOwner {
       day: LONGEST_LIFE_MS,
       month: LONGEST_LIFE_MS,
     }[refusedBy];
-    return Math.min(QUIET_LONGEST_MS, usual * this.#crowd) * (0.5 + random);
+    return Math.min(QUIET_LONGEST_MS, usual * this.#crowd) * (0.5 + random / 2);
   }
 
   #countAsk(now: number): void {
@@ -260,6 +271,7 @@ function surplusOf(
 
 function charge(state: AccountState, needed: number, surplus: number, lifeMs: number, now: number): void {
   const { rate } = state.limits;
+  if (state.tat <= now) state.fullAt = now;
   if (rate) state.tat = takeLease(state.tat, needed, surplus, lifeMs, rate, now);
   state.dayUnits += needed + surplus;
   state.monthUnits += needed + surplus;

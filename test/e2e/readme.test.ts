@@ -30,6 +30,23 @@ test("README's curl call reads the seven", async () => {
   }
 });
 
+test("README's commands make a tenant and a key that predicts, and tell its usage", async () => {
+  const stack = await startTestStack(["gpu-pool/models"]);
+  try {
+    const warmgate = `warmgate() { node infra/cli/warmgate.mjs "$@" --state ${stack.stateFolder}; }`;
+    const commands = block("sh", "tenants create").replaceAll("npx warmgate", "warmgate");
+    const call = `curl -s -o /dev/null -w '%{http_code}\\n' ${stack.edgeUrl}/v2/models/digits/infer -H "Authorization: Bearer $KEY" \\
+      -d @gpu-pool/models/digits/examples/seven.json; sleep 2`;
+    const script = [warmgate, commands.replace(/(?=warmgate usage)/, `${call}\n`)].join("\n");
+    const told = execFileSync("sh", ["-ec", script], { encoding: "utf8", cwd: PROJECT });
+    assert.match(told, /rate +100\/s, burst 20/);
+    assert.match(told, /^200$/m);
+    assert.match(told, /^digits +1 +1 /m);
+  } finally {
+    await stack.stop();
+  }
+});
+
 test("README's model.json is one that the pool takes", async () => {
   const folder = mkdtempSync(join(tmpdir(), "warmgate-readme-"));
   const file = join(folder, "model.json");

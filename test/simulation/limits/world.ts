@@ -271,7 +271,7 @@ class World {
           this.#asks++;
           for (const settlement of settlements) {
             this.#returned += settlement.unspent;
-            this.#owner.settle(settlement, this.#now());
+            this.#owner.settle(settlement);
           }
         });
       }
