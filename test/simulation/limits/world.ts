@@ -286,7 +286,8 @@ class World {
     const interval = 1000 / limits.rate.perSecond;
     let worst = Number.NEGATIVE_INFINITY;
     let tat = 0;
-    for (const at of this.#takings.sort((a, b) => a - b)) {
+    for (const taken of this.#takings.sort((a, b) => a - b)) {
+      const at = taken - START_MS;
       tat = Math.max(tat, at) + units * interval;
       worst = Math.max(worst, (tat - at) / interval - limits.rate.burst);
     }
