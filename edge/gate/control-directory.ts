@@ -1,9 +1,9 @@
 /**
  * What the gate knows of the control plane: copies, by how old they may be.
  *
- *     the isolate's memo, MEMO_MS  ->  the data centre's cache, CACHE_SECONDS  ->  the control plane, the truth
+ *     the isolate's memo, 5 s (`identify.ts`)  ->  the data centre's cache, 4 s  ->  the control plane, the truth
  *
- * Together they are under `STALE_LIMIT_MS`: within it a revoked key, a suspended tenant or a lowered limit has taken effect
+ * Together that is less than the ten seconds which are promised: within them a revoked key, a suspended tenant or a lowered limit has taken effect
  * everywhere. That a thing does not exist is never kept, so a key made a second ago works at once.
  *
  * Workers KV is not in this chain: it keeps even what it did not find for a minute, and what it found for as long.
@@ -21,9 +21,7 @@ import {
   type ResolvedTenant,
 } from "../objects/control-plane.ts";
 
-export const MEMO_MS = 5_000;
 const CACHE_SECONDS = 4;
-export const STALE_LIMIT_MS = 10_000;
 
 const resolvedTenantSchema = z.object({
   id: z.string(),

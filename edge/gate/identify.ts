@@ -13,7 +13,6 @@ import { type Limits, overlay, UNLIMITED } from "../../shared/protocol/tenant-li
 import type { EdgeSettings } from "../environment.ts";
 import type { Configuration, ResolvedKey, ResolvedTenant } from "../objects/control-plane.ts";
 import { BoundedMemo } from "./bounded-memo.ts";
-import { MEMO_MS } from "./control-directory.ts";
 import type { Shield } from "./shield.ts";
 import { looksLikeToken, verifyToken } from "./verify-token.ts";
 
@@ -40,6 +39,7 @@ export interface CallerDirectory {
   keyUsed(kid: string, at: number): void;
 }
 
+const MEMO_MS = 5_000;
 const USED_EVERY_MS = 60_000;
 /** By the whole credential as presented: a wrong secret never meets the entry of the right one. */
 const verified = new BoundedMemo<Principal>(10_000);

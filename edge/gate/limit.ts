@@ -31,6 +31,9 @@ export interface Limiter {
   settle(settlements: readonly Settlement[]): Promise<void>;
 }
 
+/** Reaches the owner; a stub costs more than the whole step, and most requests need none. */
+export type ReachLimiter = () => Limiter;
+
 /** An admitted request; the first `end` counts. */
 export interface Permit {
   /** @param used whether it was answered as asked; otherwise its units are credited to the quotas */
@@ -74,6 +77,8 @@ interface Held {
   readonly account: LeaseAccount;
   /** When a background task will see to its settlements. */
   wakesAt: number;
+  /** From when on its place in the memo is prolonged. */
+  prolongAt: number;
 }
 
 const held = new BoundedMemo<Held>(10_000);
@@ -90,7 +95,7 @@ const UNLIMITED_PERMIT: Permit = { end: () => undefined, standings: () => [] };
  */
 export async function limit(
   principal: Principal,
-  limiter: Limiter,
+  limiter: ReachLimiter,
   units: number,
   budgetMs: number,
   keepAlive: (pending: Promise<void>) => void,
@@ -134,12 +139,12 @@ export async function limit(
 async function ask(
   account: LeaseAccount,
   asking: Asking,
-  limiter: Limiter,
+  limiter: ReachLimiter,
   clock: () => number,
 ): Promise<Spent | Refused> {
   let answer: LeaseAnswer;
   try {
-    answer = await limiter.lease(asking.ask);
+    answer = await limiter().lease(asking.ask);
   } catch (cause) {
     account.giveUp(asking);
     throw new WarmgateError("limiter_unavailable", "this tenant's limits cannot be checked now", {
@@ -153,12 +158,14 @@ async function ask(
 async function renew(
   entry: Held,
   ask: LeaseAsk,
-  limiter: Limiter,
+  limiter: ReachLimiter,
   keepAlive: (pending: Promise<void>) => void,
   clock: () => number,
 ): Promise<void> {
   const askedAt = clock();
-  const answer = await limiter.lease(ask).catch(() => undefined);
+  const answer = await limiter()
+    .lease(ask)
+    .catch(() => undefined);
   entry.account.renewed(ask, answer, askedAt, clock());
   // No request may come any more to see to what it brought.
   settleLater(entry, limiter, keepAlive, clock);
@@ -167,7 +174,7 @@ async function renew(
 /** Sees to it that what is left over goes back, once it is known to be. */
 function settleLater(
   entry: Held,
-  limiter: Limiter,
+  limiter: ReachLimiter,
   keepAlive: (pending: Promise<void>) => void,
   clock: () => number,
 ): void {
@@ -183,7 +190,7 @@ function settleLater(
 async function settleAt(
   at: number,
   entry: Held,
-  limiter: Limiter,
+  limiter: ReachLimiter,
   keepAlive: (pending: Promise<void>) => void,
   clock: () => number,
 ): Promise<void> {
@@ -191,14 +198,20 @@ async function settleAt(
   if (entry.wakesAt === at) entry.wakesAt = NEVER;
   const settlements = entry.account.settlements(clock());
   // A settlement that is lost stays charged; sent twice it would be credited twice.
-  if (settlements.length > 0) await limiter.settle(settlements).catch(() => undefined);
+  if (settlements.length > 0)
+    await limiter()
+      .settle(settlements)
+      .catch(() => undefined);
   settleLater(entry, limiter, keepAlive, clock);
 }
 
 function holdingOf({ tenant, kid, keyLimits }: Principal, now: number): Held {
   const key = keyLimits ? `${tenant}/${kid}` : tenant;
-  const entry = held.get(key, now) ?? { account: new LeaseAccount(), wakesAt: NEVER };
-  held.set(key, entry, now + IDLE_MS);
+  const entry = held.get(key, now) ?? { account: new LeaseAccount(), wakesAt: NEVER, prolongAt: 0 };
+  if (entry.prolongAt <= now) {
+    entry.prolongAt = now + IDLE_MS / 2;
+    held.set(key, entry, now + IDLE_MS);
+  }
   return entry;
 }
 

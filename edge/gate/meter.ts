@@ -37,7 +37,7 @@ export class Meter {
    */
   count(
     { tenant, model, rows, deviceMs, cacheHits }: Use,
-    ledger: Ledger,
+    ledger: () => Ledger,
     now: number,
     keepAlive: (pending: Promise<void>) => void,
     lost: (requests: number) => void,
@@ -47,7 +47,7 @@ export class Meter {
       batch = { id: crypto.randomUUID(), entries: new Map() };
       this.#open.set(tenant, batch);
       const crowded = this.#open.size > MOST_TENANTS;
-      keepAlive(this.#tell(tenant, batch, ledger, crowded ? 0 : GATHER_MS, lost));
+      keepAlive(this.#tell(tenant, batch, ledger(), crowded ? 0 : GATHER_MS, lost));
     }
     const hour = Math.floor(now / HOUR_MS);
     const name = `${hour}/${model}`;

@@ -67,7 +67,7 @@ export async function withinLimits<Result>(
   run: (permit: Permit) => Promise<Result>,
 ): Promise<Result> {
   const record = context.get("record");
-  const limiter = context.env.TENANT_LIMITER.getByName(principal.tenant);
+  const limiter = () => context.env.TENANT_LIMITER.getByName(principal.tenant);
   const keepAlive = (pending: Promise<void>) => context.executionCtx.waitUntil(pending);
   let permit: Permit;
   try {

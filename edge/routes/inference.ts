@@ -175,7 +175,7 @@ async function predict(
 
 /** Tells the tenant's ledger, once the reply is on its way. */
 function count(context: EdgeContext, use: Use): void {
-  const ledger = context.env.USAGE_LEDGER.getByName(use.tenant);
+  const ledger = () => context.env.USAGE_LEDGER.getByName(use.tenant);
   const keepAlive = (pending: Promise<void>) => context.executionCtx.waitUntil(pending);
   meter.count(use, ledger, Date.now(), keepAlive, (requests) =>
     console.error(JSON.stringify({ level: "error", msg: "usage was lost", tenant: use.tenant, requests })),

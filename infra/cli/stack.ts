@@ -26,6 +26,8 @@ export interface StackOptions {
   /** Further options of the pool's command line. */
   readonly poolOptions?: readonly string[];
   readonly stateFolder: string;
+  /** The header in which a proxy in front of the edge says whom a request is from. */
+  readonly clientAddressHeader?: string | undefined;
 }
 
 export interface Stack {
@@ -109,6 +111,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       poolSigningKeys: secrets.poolSigningKeys,
       apiKeyPepper: secrets.apiKeyPepper,
       environment: ENVIRONMENT,
+      clientAddressHeader: options.clientAddressHeader,
       stateFolder: folder.file("edge-state"),
       log: (line) => edgeLog.write(line),
     });

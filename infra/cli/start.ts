@@ -21,6 +21,9 @@ const HELP = `Usage: npm start [-- options]
   --max-queue-ms <n>       device time that may wait ahead of a request, in milliseconds (2000)
   --max-queue-items <n>    requests that may wait (4096)
   --max-queue-bytes <n>    bytes of inputs that may wait (512 MiB)
+  --client-address-header <name>
+                           header in which a proxy in front of the edge says whom a request is from; addresses that
+                           keep failing to authenticate are then shut out for a while
   --state <folder>         where keys, secrets, logs and run.json are kept (.warmgate)`;
 
 const option = { type: "string" } as const;
@@ -42,6 +45,7 @@ export async function start(args: string[]): Promise<number> {
     provider: oneOf(values.provider, "--provider", ["cpu", "cuda"]),
     poolOptions: POOL_OPTIONS.flatMap((name) => (values[name] === undefined ? [] : [`--${name}`, values[name]])),
     stateFolder: values.state ?? `${PROJECT_ROOT}.warmgate`,
+    clientAddressHeader: values["client-address-header"],
   };
   const stopped = untilStopped();
   const startedAt = performance.now();
@@ -77,6 +81,7 @@ function parse(args: string[]) {
         "max-queue-ms": option,
         "max-queue-items": option,
         "max-queue-bytes": option,
+        "client-address-header": option,
         state: option,
       },
     });

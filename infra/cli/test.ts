@@ -37,6 +37,7 @@ export async function test(args: string[]): Promise<number> {
     check(tally, "biome check", "biome", ["check", "."]);
     check(tally, "tsc (pool, shared, infra, test)", "tsc", ["-p", "."]);
     check(tally, "tsc (edge)", "tsc", ["-p", "edge"]);
+    check(tally, "tsc (tests of the edge)", "tsc", ["-p", "edge/tsconfig.test.json"]);
   }
   await runFiles(tally, files.filter((file) => !WIRING.test(file)).sort(), 2);
   await runFiles(tally, files.filter((file) => WIRING.test(file)).sort(), 1);

@@ -16,6 +16,8 @@ export interface EdgeServerOptions {
   readonly poolSigningKeys: string;
   readonly apiKeyPepper: string;
   readonly environment: string;
+  /** The header in which a proxy in front says whom a request is from; without it there is no shield by address. */
+  readonly clientAddressHeader?: string | undefined;
   /** Where the Durable Objects keep their state. */
   readonly stateFolder: string;
   /** What the Worker logs: one or more lines. */
@@ -47,6 +49,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<EdgeS
     POOL_SIGNING_KEYS: options.poolSigningKeys,
     API_KEY_PEPPER: options.apiKeyPepper,
     LOG_LINES_PER_WRITE: "64",
+    ...(options.clientAddressHeader === undefined ? {} : { CLIENT_ADDRESS_HEADER: options.clientAddressHeader }),
   };
   const worker = { ...workerOptions, bindings };
   const server = await serveWorker({ name: "warmgate-edge", entry: main, host, port, worker, stateFolder, log });

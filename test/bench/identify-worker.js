@@ -27,7 +27,7 @@ export default {
       const shield = new Shield(env.FAILED_CALLS, headers, settings.clientAddressHeader);
       const principal = await identify(headers, settings, new ControlDirectory(env, keepAlive), shield, now);
       requireScope(principal, "predict:digits");
-      const limiter = env.TENANT_LIMITER.getByName(principal.tenant);
+      const limiter = () => env.TENANT_LIMITER.getByName(principal.tenant);
       const permit = await limit(principal, limiter, 1, 10_000, keepAlive);
       permit.end(true);
       return new Response(ANSWER, {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { recordOf } from "../../infra/cli/local-tenants.ts";
 import { freePorts } from "../../infra/cli/ports.ts";
-import { type Stack, startStack } from "../../infra/cli/stack.ts";
+import { type Stack, type StackOptions, startStack } from "../../infra/cli/stack.ts";
 import { createApiKey, formatApiKey, importPepper } from "../../shared/protocol/api-key.ts";
 
 export const PROJECT = join(import.meta.dirname, "..", "..");
@@ -17,7 +17,10 @@ export interface TestStack extends Stack {
   edgeLog(): string;
 }
 
-export async function startTestStack(modelFolders: readonly string[]): Promise<TestStack> {
+export async function startTestStack(
+  modelFolders: readonly string[],
+  options: Pick<StackOptions, "clientAddressHeader"> = {},
+): Promise<TestStack> {
   const stateFolder = mkdtempSync(join(tmpdir(), "warmgate-test-"));
   const [edgePort = 0, poolPort = 0, opsPort = 0] = await freePorts(3);
   const stack = await startStack({
@@ -28,6 +31,7 @@ export async function startTestStack(modelFolders: readonly string[]): Promise<T
     poolAuth: "signed",
     provider: "cpu",
     stateFolder,
+    ...options,
   });
   await stack.ready;
   const secrets = JSON.parse(readFileSync(join(stateFolder, "secrets.json"), "utf8"));
