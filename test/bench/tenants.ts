@@ -3,7 +3,7 @@
  * eight isolates spend, and what a look-up costs as the control plane fills.
  */
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -27,6 +27,8 @@ interface BenchControlPlane extends LocalControlPlane {
 
 export interface Isolates {
   readonly ports: readonly number[];
+  /** Of workerd. */
+  readonly pid: number | undefined;
   readonly controlPlane: BenchControlPlane;
   key(limits: LimitOverrides): Promise<string>;
   dispose(): Promise<void>;
@@ -51,6 +53,7 @@ export async function startIsolates(count: number): Promise<Isolates> {
   const borrowed = Object.fromEntries(
     Object.entries(objects).map(([name, className]) => [name, { className, useSQLite: true, scriptName: "isolate-0" }]),
   );
+  const before = new Set(processesOfWorkerd());
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       cf: false,
@@ -65,12 +68,14 @@ export async function startIsolates(count: number): Promise<Isolates> {
     }),
   );
   await miniflare.ready;
+  const pid = processesOfWorkerd().find((found) => !before.has(found));
   const namespace = await miniflare.getDurableObjectNamespace("CONTROL_PLANE", "isolate-0");
   const controlPlane = namespace.get(namespace.idFromName("main")) as unknown as BenchControlPlane;
   const pepper = await importPepper(PEPPER);
   let tenants = 0;
   return {
     ports,
+    pid,
     controlPlane,
     async key(limits) {
       const tenant = `bench-${tenants++}`;
@@ -84,6 +89,19 @@ export async function startIsolates(count: number): Promise<Isolates> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Linux only; elsewhere CPU time is not told. */
+function processesOfWorkerd(): number[] {
+  if (!existsSync("/proc")) return [];
+  const numbers = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return numbers.map(Number).filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "workerd";
+    } catch {
+      return false;
+    }
+  });
 }
 
 export interface IdentifyComparisons {
@@ -100,7 +118,7 @@ export async function identifyAgainstNothing(connections: number, rounds: number
     const key = await isolates.key({ rate: { perSecond: 50_000, burst: 50_000 }, quotaPerMonth: 1e12 });
     const head = `host: bench\r\nauthorization: Bearer ${key}\r\n\r\n`;
     const subject = (label: string, path: string) => ({
-      ...{ label, port, request: Buffer.from(`GET ${path} HTTP/1.1\r\n${head}`) },
+      ...{ label, port, pid: isolates.pid, request: Buffer.from(`GET ${path} HTTP/1.1\r\n${head}`) },
     });
     const nothing = subject("a constant", "/nothing");
     const run = { connections, rounds };
