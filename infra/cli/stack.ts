@@ -28,6 +28,8 @@ export interface StackOptions {
   readonly stateFolder: string;
   /** The header in which a proxy in front of the edge says whom a request is from. */
   readonly clientAddressHeader?: string | undefined;
+  /** The only host that answers /admin; every host unless given. */
+  readonly adminHost?: string | undefined;
 }
 
 export interface Stack {
@@ -112,6 +114,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       apiKeyPepper: secrets.apiKeyPepper,
       environment: ENVIRONMENT,
       clientAddressHeader: options.clientAddressHeader,
+      adminHost: options.adminHost,
       stateFolder: folder.file("edge-state"),
       log: (line) => edgeLog.write(line),
     });

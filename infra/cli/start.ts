@@ -24,6 +24,7 @@ const HELP = `Usage: npm start [-- options]
   --client-address-header <name>
                            header in which a proxy in front of the edge says whom a request is from; addresses that
                            keep failing to authenticate are then shut out for a while
+  --admin-host <name>      the only host name that answers /admin (every one)
   --state <folder>         where keys, secrets, logs and run.json are kept (.warmgate)`;
 
 const option = { type: "string" } as const;
@@ -46,6 +47,7 @@ export async function start(args: string[]): Promise<number> {
     poolOptions: POOL_OPTIONS.flatMap((name) => (values[name] === undefined ? [] : [`--${name}`, values[name]])),
     stateFolder: values.state ?? `${PROJECT_ROOT}.warmgate`,
     clientAddressHeader: values["client-address-header"],
+    adminHost: values["admin-host"],
   };
   const stopped = untilStopped();
   const startedAt = performance.now();
@@ -82,6 +84,7 @@ function parse(args: string[]) {
         "max-queue-items": option,
         "max-queue-bytes": option,
         "client-address-header": option,
+        "admin-host": option,
         state: option,
       },
     });

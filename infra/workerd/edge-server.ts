@@ -18,6 +18,8 @@ export interface EdgeServerOptions {
   readonly environment: string;
   /** The header in which a proxy in front says whom a request is from; without it there is no shield by address. */
   readonly clientAddressHeader?: string | undefined;
+  /** The only host that answers /admin; every host unless given. */
+  readonly adminHost?: string | undefined;
   /** Where the Durable Objects keep their state. */
   readonly stateFolder: string;
   /** What the Worker logs: one or more lines. */
@@ -50,6 +52,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<EdgeS
     API_KEY_PEPPER: options.apiKeyPepper,
     LOG_LINES_PER_WRITE: "64",
     ...(options.clientAddressHeader === undefined ? {} : { CLIENT_ADDRESS_HEADER: options.clientAddressHeader }),
+    ...(options.adminHost === undefined ? {} : { ADMIN_HOST: options.adminHost }),
   };
   const worker = { ...workerOptions, bindings };
   const server = await serveWorker({ name: "warmgate-edge", entry: main, host, port, worker, stateFolder, log });

@@ -30,7 +30,7 @@ export async function serveWorker(options: WorkerServerOptions): Promise<Minifla
     convertV4MiniflareOptions({
       // Without it Miniflare asks a server outside for the properties of requests.
       cf: false,
-      ...(options.stateFolder === undefined ? {} : { durableObjectsPersist: options.stateFolder }),
+      ...(options.stateFolder === undefined ? {} : { resourcePersistencePath: options.stateFolder }),
       handleStructuredLogs: ({ message }) => options.log(message),
       workers: [
         {

@@ -57,7 +57,7 @@ export async function startIsolates(count: number): Promise<Isolates> {
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       cf: false,
-      durableObjectsPersist: folder,
+      resourcePersistencePath: folder,
       handleStructuredLogs: () => undefined,
       workers: ports.map((port, index) => ({
         ...workerOptions,

@@ -19,9 +19,9 @@ export interface TestStack extends Stack {
 
 export async function startTestStack(
   modelFolders: readonly string[],
-  options: Pick<StackOptions, "clientAddressHeader"> = {},
+  options: Partial<Pick<StackOptions, "clientAddressHeader" | "adminHost" | "stateFolder">> = {},
 ): Promise<TestStack> {
-  const stateFolder = mkdtempSync(join(tmpdir(), "warmgate-test-"));
+  const stateFolder = options.stateFolder ?? mkdtempSync(join(tmpdir(), "warmgate-test-"));
   const [edgePort = 0, poolPort = 0, opsPort = 0] = await freePorts(3);
   const stack = await startStack({
     edgePort,
@@ -30,8 +30,8 @@ export async function startTestStack(
     modelFolders: modelFolders.map((folder) => resolve(PROJECT, folder)),
     poolAuth: "signed",
     provider: "cpu",
-    stateFolder,
     ...options,
+    stateFolder,
   });
   await stack.ready;
   const secrets = JSON.parse(readFileSync(join(stateFolder, "secrets.json"), "utf8"));
@@ -50,7 +50,7 @@ export async function startTestStack(
     edgeLog: () => readFileSync(join(stateFolder, "edge.log"), "utf8"),
     async stop() {
       await stack.stop();
-      rmSync(stateFolder, { recursive: true, force: true });
+      if (options.stateFolder === undefined) rmSync(stateFolder, { recursive: true, force: true });
     },
   };
 }
