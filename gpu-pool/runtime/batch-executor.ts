@@ -7,7 +7,7 @@
  */
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import type { ModelSignature, Tensor } from "../../shared/protocol/tensor.ts";
-import type { Executor } from "../scheduler/executor.ts";
+import type { Executor, Place } from "../scheduler/executor.ts";
 import { joinRows, splitRows } from "./batch.ts";
 import type { ModelInstance } from "./model-instance.ts";
 import type { TransferableTensor } from "./ort-tensor.ts";
@@ -44,16 +44,17 @@ export interface BatchExecutorSettings {
 export class BatchExecutor implements Executor<Work, Prediction> {
   readonly #settings: BatchExecutorSettings;
   readonly #free: ModelInstance[];
+  /** Which instance the runs of a place are on, and how many of them. */
+  readonly #busy = new Map<Place, { readonly instance: ModelInstance; runs: number }>();
 
   constructor(settings: BatchExecutorSettings) {
     this.#settings = settings;
     this.#free = [...settings.instances];
   }
 
-  async run(batch: readonly Work[]): Promise<readonly (Prediction | Error)[]> {
+  async run(batch: readonly Work[], place: Place): Promise<readonly (Prediction | Error)[]> {
     const { signature, batched, onRun } = this.#settings;
-    const instance = this.#free.pop();
-    if (!instance) throw new WarmgateError("internal", "no instance of the model is free");
+    const instance = this.#occupy(place);
     try {
       const wanted = union(batch.map((work) => work.outputs));
       const rowCounts = batch.map((work) => work.rows);
@@ -72,8 +73,31 @@ export class BatchExecutor implements Executor<Work, Prediction> {
         return this.#prediction(work, own, computeMs);
       });
     } finally {
-      this.#free.push(instance);
+      this.#vacate(place);
     }
+  }
+
+  takeBack(place: Place): void {
+    this.#busy.get(place)?.instance.takeBack();
+  }
+
+  #occupy(place: Place): ModelInstance {
+    const busy = this.#busy.get(place);
+    if (busy) {
+      busy.runs++;
+      return busy.instance;
+    }
+    const instance = this.#free.pop();
+    if (!instance) throw new WarmgateError("internal", "no instance of the model is free");
+    this.#busy.set(place, { instance, runs: 1 });
+    return instance;
+  }
+
+  #vacate(place: Place): void {
+    const busy = this.#busy.get(place);
+    if (!busy || --busy.runs > 0) return;
+    this.#busy.delete(place);
+    this.#free.push(busy.instance);
   }
 
   #prediction(work: Work, own: readonly (Tensor | undefined)[], computeMs: number): Prediction | Error {

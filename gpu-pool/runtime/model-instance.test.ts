@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { decodeInferenceRequest } from "../../shared/protocol/request.ts";
 import { addSlowModel, SLOW_REQUEST } from "../../test/support/slow-model.ts";
 import { until } from "../../test/support/until.ts";
+import { TakenBack } from "../scheduler/executor.ts";
 import { joinRows } from "./batch.ts";
 import { ModelInstance } from "./model-instance.ts";
 import type { TransferableTensor } from "./ort-tensor.ts";
@@ -63,6 +64,19 @@ describe("a model in its thread", () => {
       assert.ok(outcome?.status === "fulfilled");
       assert.deepEqual(outcome.value.outputs[0]?.buffer, alone[id]!.outputs[0]?.buffer);
     }
+    await instance.close();
+  });
+
+  test("a run that waits for another can be taken back; one that has begun goes on", async () => {
+    const instance = await load(join(folder, "slow", "1", "model.onnx"));
+    const [input] = decodeInferenceRequest(Buffer.from(JSON.stringify(SLOW_REQUEST)), null).inputs;
+    const run = () => instance.run([joinRows([input!])], ["output"]);
+    const [first, second] = [run(), run()];
+    instance.takeBack();
+    await assert.rejects(second, TakenBack);
+    const alone = run();
+    instance.takeBack();
+    for (const { outputs } of [await first, await alone]) assert.equal(outputs[0]?.shape[0], input!.shape[0]);
     await instance.close();
   });
 

@@ -6,6 +6,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
+import { TakenBack } from "../scheduler/executor.ts";
 import { type Answering, Completions } from "./completions.ts";
 import type { TransferableTensor } from "./ort-tensor.ts";
 import { publicReason } from "./public-reason.ts";
@@ -23,19 +24,31 @@ interface PendingRun {
   readonly reject: (error: Error) => void;
 }
 
+/** Of 32 bits, as the memory that threads share has them. */
+const LARGEST_ID = 2 ** 31 - 1;
+
 export class ModelInstance implements Answering {
   readonly signature: SessionSignature;
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #completions: Completions;
   readonly #pending = new Map<number, PendingRun>();
+  /** Number of the run that is not to begin, in memory that both threads see. */
+  readonly #takenBack: Int32Array;
   #lastRunId = 0;
   #closing = false;
   #exited = false;
   /** Called once if the thread ends without having been asked to. */
   onCrash: ((reason: string) => void) | undefined;
 
-  private constructor(worker: Worker, port: MessagePort, signature: SessionSignature, completions: Completions) {
+  private constructor(
+    worker: Worker,
+    port: MessagePort,
+    takenBack: Int32Array,
+    signature: SessionSignature,
+    completions: Completions,
+  ) {
+    this.#takenBack = takenBack;
     this.#worker = worker;
     this.#port = port;
     this.#completions = completions;
@@ -69,7 +82,8 @@ export class ModelInstance implements Answering {
     completions = new Completions(() => performance.now()),
   ): Promise<ModelInstance> {
     const { port1: port, port2 } = new MessageChannel();
-    const start: WorkerStart = { settings, port: port2 };
+    const takenBack = new Int32Array(new SharedArrayBuffer(4));
+    const start: WorkerStart = { settings, port: port2, takenBack };
     const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: start, transferList: [port2] });
     return new Promise((resolve, reject) => {
       const rejected = (reason: string) => {
@@ -82,16 +96,18 @@ export class ModelInstance implements Answering {
       worker.once("exit", onExit);
       port.once("message", (message: FromWorker) => {
         worker.off("error", onError).off("exit", onExit);
-        if (message.kind === "loaded") resolve(new ModelInstance(worker, port, message.signature, completions));
+        if (message.kind === "loaded")
+          resolve(new ModelInstance(worker, port, takenBack, message.signature, completions));
         else rejected(message.kind === "load_failed" ? message.reason : "the thread answered out of order");
       });
     });
   }
 
   /**
-   * Runs the model once. The inputs' buffers move to the worker thread and are empty here afterwards.
+   * Runs the model once, after the runs that were asked for before. The inputs' buffers move to the worker thread and are empty
+   * here afterwards.
    *
-   * @throws WarmgateError `model_failed`, or `invalid_data` for strings that the runtime cannot take
+   * @throws TakenBack; WarmgateError `model_failed`, or `invalid_data` for strings that the runtime cannot take
    */
   run(inputs: TransferableTensor[], outputs: readonly string[]): Promise<RunResult> {
     if (this.#exited || this.#closing) {
@@ -99,7 +115,8 @@ export class ModelInstance implements Answering {
         new WarmgateError("model_not_ready", "the model is being unloaded", { retryAfterSeconds: 1 }),
       );
     }
-    const id = ++this.#lastRunId;
+    this.#lastRunId = (this.#lastRunId % LARGEST_ID) + 1;
+    const id = this.#lastRunId;
     const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
     this.#pending.set(id, { resolve, reject });
     this.#completions.began(this);
@@ -108,6 +125,11 @@ export class ModelInstance implements Answering {
       inputs.map((input) => input.buffer),
     );
     return promise;
+  }
+
+  /** Keeps the last run from beginning if it waits for another; one that has begun goes on. */
+  takeBack(): void {
+    if (this.#pending.size > 1) Atomics.store(this.#takenBack, 0, this.#lastRunId);
   }
 
   /** Lets the runs that have begun finish, releases the session and ends the thread. */
@@ -135,11 +157,12 @@ export class ModelInstance implements Answering {
   }
 
   #receive(message: FromWorker): void {
-    if (message.kind !== "done" && message.kind !== "run_failed") return;
+    if (message.kind === "loaded" || message.kind === "load_failed") return;
     const run = this.#pending.get(message.id);
     this.#pending.delete(message.id);
     if (this.#pending.size === 0) this.#completions.ended(this);
     if (message.kind === "done") run?.resolve({ outputs: message.outputs, computeMs: message.computeMs });
+    else if (message.kind === "taken_back") run?.reject(new TakenBack());
     else run?.reject(new WarmgateError(message.code, publicReason(message.reason)));
   }
 }

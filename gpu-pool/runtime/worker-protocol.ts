@@ -17,6 +17,8 @@ export interface WorkerStart {
   readonly settings: WorkerSettings;
   /** Its end of the channel to the main thread: one that the main thread can look into at any time. */
   readonly port: MessagePort;
+  /** Number of a run that is not to begin, in memory that both threads see. */
+  readonly takenBack: Int32Array;
 }
 
 export type ToWorker =
@@ -33,4 +35,5 @@ export type FromWorker =
   | { readonly kind: "loaded"; readonly signature: SessionSignature }
   | { readonly kind: "load_failed"; readonly reason: string }
   | { readonly kind: "done"; readonly id: number; readonly outputs: TransferableTensor[]; readonly computeMs: number }
+  | { readonly kind: "taken_back"; readonly id: number }
   | { readonly kind: "run_failed"; readonly id: number; readonly code: ErrorCode; readonly reason: string };

@@ -11,7 +11,7 @@ import { fromOrtTensor, type TransferableTensor, toOrtTensor } from "./ort-tenso
 import { type SessionSignature, sessionSignature } from "./signature.ts";
 import type { FromWorker, ToWorker, WorkerStart } from "./worker-protocol.ts";
 
-const { settings, port }: WorkerStart = workerData;
+const { settings, port, takenBack }: WorkerStart = workerData;
 
 function answer(message: FromWorker, transfer: ArrayBuffer[] = []): void {
   port.postMessage(message, transfer);
@@ -63,6 +63,10 @@ try {
       if (message.kind === "close") {
         await session.release();
         port.close();
+        return;
+      }
+      if (Atomics.load(takenBack, 0) === message.id) {
+        answer({ kind: "taken_back", id: message.id });
         return;
       }
       try {

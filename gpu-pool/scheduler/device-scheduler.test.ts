@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { PRIORITY_CLASSES } from "../../shared/protocol/priority.ts";
-import { ScriptedDevice } from "../../test/support/scripted-device.ts";
+import { type DeviceScript, ScriptedDevice } from "../../test/support/scripted-device.ts";
 
 const step = fc.oneof(
   {
@@ -359,6 +359,76 @@ describe("the device scheduler", () => {
       await device.clock.advance(2_000);
       assert.equal(device.outcomes.get(0)?.at, 50);
       assert.equal(device.lanes[0]?.counts.late, 1);
+    });
+  });
+
+  describe("handing over ahead", () => {
+    /** One run from 0 to 10 ms, behind which `count` items wait. */
+    const busyDevice = async (script: DeviceScript, count: number) => {
+      const device = new ScriptedDevice({ largestBatch: 2, ...script });
+      device.submit({});
+      await device.clock.advance(1);
+      for (let item = 0; item < count; item++) device.submit({});
+      return device;
+    };
+
+    test("a full batch is at the device before the run in front of it ends, and begins when that ends", async () => {
+      const device = await busyDevice({}, 2);
+      await device.clock.advance(100);
+      assert.deepEqual(device.batches, [[0], [1, 2]]);
+      assert.deepEqual(device.handedAt, [0, 8]);
+      assert.deepEqual(device.begunAt, [0, 10]);
+    });
+
+    test("a batch that may still grow is not", async () => {
+      const device = await busyDevice({}, 1);
+      await device.clock.advance(8.5);
+      device.submit({});
+      await device.clock.advance(100);
+      assert.deepEqual(device.batches, [[0], [1, 2]]);
+      assert.equal(device.handedAt[1], 9.5);
+    });
+
+    test("one batch at most waits there, and what came after it goes by its order", async () => {
+      const device = await busyDevice({ noise: [2, 1] }, 4);
+      await device.clock.advance(10);
+      assert.deepEqual(device.handedAt, [0, 8]);
+      device.submit({ priority: "critical" });
+      await device.clock.advance(100);
+      assert.deepEqual(device.batches, [[0], [1, 2], [5, 3], [4]]);
+    });
+
+    test("a run whose item is given up before it begins is taken back; who shared it waits on and is served", async () => {
+      const device = await busyDevice({ noise: [2, 1] }, 2);
+      await device.clock.advance(11);
+      assert.deepEqual(device.handedAt, [0, 8]);
+      device.cancel(1);
+      await device.clock.advance(100);
+      assert.deepEqual(device.batches, [[0], [2]]);
+      assert.equal(device.outcomes.get(2)?.code, "ok");
+      assert.equal(device.lanes[0]?.counts.deadWork, 0);
+    });
+
+    test("time spent behind another run counts neither as the model's cost nor as a tenant's use", async () => {
+      const device = await busyDevice({ noise: [2, 1] }, 2);
+      await device.clock.advance(100);
+      assert.equal(device.lanes[0]?.settings.costs.expectedMs("a", 2, 100), device.costOf(2));
+    });
+
+    test("when the run in front fails, the one handed over runs before the parts of the failed one", async () => {
+      const device = new ScriptedDevice({ largestBatch: 2 });
+      device.submit({ poison: true });
+      device.submit({});
+      await device.clock.advance(1);
+      for (let item = 0; item < 3; item++) device.submit({});
+      await device.clock.advance(200);
+      assert.deepEqual(device.batches.slice(0, 2), [
+        [0, 1],
+        [2, 3],
+      ]);
+      assert.deepEqual(device.violations, []);
+      assert.equal(device.outcomes.get(0)?.code, "model_failed");
+      assert.equal(device.count("ok"), 4);
     });
   });
 

@@ -39,7 +39,7 @@ import {
 } from "./entry.ts";
 import type { Clock } from "./executor.ts";
 import { Lane, type LaneSettings } from "./lane.ts";
-import { RunningBatches } from "./running-batches.ts";
+import { type Run, RunningBatches } from "./running-batches.ts";
 
 /** How many times the spread of one run is allowed for: fewer make admitted requests late, more leave the queue short. */
 const MARGIN_SPREADS = 1.5;
@@ -85,7 +85,12 @@ export class DeviceScheduler<Item, Result> {
     this.#settings = settings;
     this.#queue = new DeviceQueue(settings.weightOf);
     this.#former = new BatchFormer(this.#queue.shares, settings.slots);
-    this.#running = new RunningBatches(clock, settings.slots, () => this.#dispatch());
+    this.#running = new RunningBatches(
+      clock,
+      settings.slots,
+      () => this.#dispatch(),
+      (lane, entries) => this.#queueAgain(lane, entries),
+    );
     this.#level = new AdmissionLevel(settings.overloadedWaitMs);
     this.#usage = new ClassUsage(settings.slots);
     this.#alarm = new Alarm(clock, () => {
@@ -273,7 +278,7 @@ export class DeviceScheduler<Item, Result> {
   }
 
   #planDispatch(): void {
-    if (this.#dispatchPlanned || !this.#running.hasFreeSlot) return;
+    if (this.#dispatchPlanned || !(this.#running.hasFreeSlot || this.#running.ending(this.#clock.now()))) return;
     this.#dispatchPlanned = true;
     this.#clock.soon(() => {
       this.#dispatchPlanned = false;
@@ -300,9 +305,29 @@ export class DeviceScheduler<Item, Result> {
         passedOver.add(first.queue);
       } else this.#start(lane, first, now);
     }
+    this.#handAhead(now);
     this.#delayed?.();
     this.#delayed =
       soonest < Number.POSITIVE_INFINITY ? this.#clock.schedule(soonest, () => this.#dispatch()) : undefined;
+  }
+
+  /**
+   * Hands over the batch that will run when a run about to end has ended, if nothing that may still come could make it a better
+   * one: it is full, and of the model whose turn it is.
+   */
+  #handAhead(now: number): void {
+    const ending = this.#running.hasFreeSlot ? undefined : this.#running.ending(now);
+    if (!ending) return;
+    const { lane } = ending;
+    const lanes = [...this.#lanes].filter((one) => one === lane || one.hasFreeInstance);
+    const first = this.#former.first(
+      lanes.flatMap((one) => [...one.queues.values()]),
+      now,
+    );
+    const { largestBatch } = lane.settings;
+    if (!first || first.queue.rows < largestBatch || lane.queues.get(first.queue.bucket) !== first.queue) return;
+    const startAt = Math.max(now, ending.expectedEnd);
+    if (this.#batchRows(lane, first, startAt) === largestBatch) this.#start(lane, first, startAt, ending);
   }
 
   #delay(lane: Lane<Item, Result>, { entry, queue }: First<Item, Result>, now: number): number {
@@ -341,7 +366,8 @@ export class DeviceScheduler<Item, Result> {
     return this.#queue.canSpare(level, latestStart, extraMs, { startAt: now, aloneMs, batchMs, slots });
   }
 
-  #start(lane: Lane<Item, Result>, first: First<Item, Result>, now: number): void {
+  /** @param follows the run that it begins after, at `now`; without it, it begins at once */
+  #start(lane: Lane<Item, Result>, first: First<Item, Result>, now: number, follows?: Run<Item, Result>): void {
     const { costs } = lane.settings;
     const { entry, queue } = first;
     const rows = this.#batchRows(lane, first, now);
@@ -362,7 +388,18 @@ export class DeviceScheduler<Item, Result> {
       if (one.waiters.length === 0 || one.deadline <= now) lane.counts.deadWork += one.submission.rows;
     }
     this.#former.started(first, costs.expectedMs(queue.bucket, rows, now));
-    this.#running.start(lane, batch);
+    this.#running.start(lane, batch, follows);
+  }
+
+  #queueAgain(lane: Lane<Item, Result>, entries: readonly Entry<Item, Result>[]): void {
+    for (const entry of entries) {
+      entry.state = "queued";
+      lane.runningItems -= entry.waiters.length;
+      entry.latestStart = entry.deadline - entry.aloneMs;
+      this.#queue.add(lane, entry);
+      this.#alarm.setFor(entry.latestStart);
+    }
+    this.#planDispatch();
   }
 
   #cancel(lane: Lane<Item, Result>, entry: Entry<Item, Result>, waiter: Waiter<Result>): void {

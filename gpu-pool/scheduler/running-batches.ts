@@ -1,25 +1,56 @@
-/** What the device is doing: the runs that go on, how they end, and when a slot will be free. */
+/**
+ * What the device is doing: the runs that go on, how they end, and when a slot will be free.
+ *
+ * A run may be handed over shortly before the one it follows ends, to the same thread: else the device would stand still while
+ * the end of one is told, the next batch formed and sent, which is most of a millisecond.
+ */
 import { type Entry, earliestDeadline, expired } from "./entry.ts";
-import type { Clock } from "./executor.ts";
+import { type Clock, type Place, TakenBack } from "./executor.ts";
 import type { Lane } from "./lane.ts";
 
-interface Run<Item, Result> {
+/** How long before the expected end of a run the next one may be handed over: timers are a millisecond coarse. */
+const AHEAD_MS = 2;
+/** Runs shorter than that end before a timer could ring. */
+const SHORTEST_MS = 2 * AHEAD_MS;
+
+export interface Run<Item, Result> {
   readonly lane: Lane<Item, Result>;
   readonly entries: readonly Entry<Item, Result>[];
+  readonly place: Place;
+  readonly expectedMs: number;
   expectedEnd: number;
+  /** Handed over already, to begin when this one has ended. */
+  next: Run<Item, Result> | undefined;
+  follows: Run<Item, Result> | undefined;
+  forgetTimer: (() => void) | undefined;
+  /** It has failed and is run again in parts: when it ends is not known. */
+  halved: boolean;
+  /** Called when it has a slot again after it let another one pass. */
+  onSlot: (() => void) | undefined;
 }
 
 export class RunningBatches<Item, Result> {
   readonly #clock: Clock;
   readonly #slots: number;
   readonly #onFree: () => void;
+  readonly #onTakenBack: (lane: Lane<Item, Result>, entries: readonly Entry<Item, Result>[]) => void;
+  /** Those that have a slot. */
   readonly #runs = new Set<Run<Item, Result>>();
 
-  /** @param onFree called when a slot has become free, before the answers of its run are given out */
-  constructor(clock: Clock, slots: number, onFree: () => void) {
+  /**
+   * @param onFree called when a slot has become free, before the answers of its run are given out, and shortly before
+   * @param onTakenBack called with what did not run after all and is still waited for
+   */
+  constructor(
+    clock: Clock,
+    slots: number,
+    onFree: () => void,
+    onTakenBack: (lane: Lane<Item, Result>, entries: readonly Entry<Item, Result>[]) => void,
+  ) {
     this.#clock = clock;
     this.#slots = slots;
     this.#onFree = onFree;
+    this.#onTakenBack = onTakenBack;
   }
 
   get hasFreeSlot(): boolean {
@@ -30,6 +61,14 @@ export class RunningBatches<Item, Result> {
     return this.#runs.size;
   }
 
+  /** A run that is about to end, with nothing to follow it. */
+  ending(now: number): Run<Item, Result> | undefined {
+    for (const run of this.#runs) {
+      if (!run.next && !run.halved && run.expectedMs >= SHORTEST_MS && run.expectedEnd - now <= AHEAD_MS) return run;
+    }
+    return undefined;
+  }
+
   /**
    * Time until a run of the model can start, or of any model, in milliseconds. A run that takes longer than it should is
    * taken to need as long again as it is late: one that hangs must not look about to end for ever.
@@ -38,15 +77,24 @@ export class RunningBatches<Item, Result> {
     if (lane ? lane.hasFreeInstance : this.hasFreeSlot) return 0;
     let soonest = Number.POSITIVE_INFINITY;
     for (const run of this.#runs) {
-      if (!lane || run.lane === lane) soonest = Math.min(soonest, Math.abs(run.expectedEnd - now));
+      const followedMs = run.next?.expectedMs ?? 0;
+      if (!lane || run.lane === lane) soonest = Math.min(soonest, Math.abs(run.expectedEnd - now) + followedMs);
     }
     return soonest;
   }
 
-  start(lane: Lane<Item, Result>, entries: readonly Entry<Item, Result>[]): void {
-    const run: Run<Item, Result> = { lane, entries, expectedEnd: this.#clock.now() };
-    this.#runs.add(run);
-    lane.runs++;
+  /** @param follows what it begins after, a run of the same model; without it, it begins now and takes a slot */
+  start(lane: Lane<Item, Result>, entries: readonly Entry<Item, Result>[], follows?: Run<Item, Result>): void {
+    const now = this.#clock.now();
+    const rows = entries.reduce((sum, entry) => sum + entry.submission.rows, 0);
+    const expectedMs = lane.settings.costs.expectedMs(entries[0]?.submission.bucket ?? "", rows, now);
+    const place = follows?.place ?? { endedAt: now };
+    const run: Run<Item, Result> = {
+      ...{ lane, entries, place, expectedMs, follows },
+      ...{ expectedEnd: 0, next: undefined, forgetTimer: undefined, halved: false, onSlot: undefined },
+    };
+    if (follows) follows.next = run;
+    else this.#occupy(run);
     for (const entry of entries) {
       entry.state = "running";
       lane.runningItems += entry.waiters.length;
@@ -57,13 +105,47 @@ export class RunningBatches<Item, Result> {
     });
   }
 
+  #occupy(run: Run<Item, Result>): void {
+    run.follows = undefined;
+    run.expectedEnd = this.#clock.now() + run.expectedMs;
+    this.#runs.add(run);
+    run.lane.runs++;
+    if (run.expectedMs >= SHORTEST_MS) run.forgetTimer = this.#clock.schedule(run.expectedMs - AHEAD_MS, this.#onFree);
+    run.onSlot?.();
+    run.onSlot = undefined;
+  }
+
+  #vacate(run: Run<Item, Result>): boolean {
+    if (!this.#runs.delete(run)) return false;
+    run.forgetTimer?.();
+    run.lane.runs--;
+    return true;
+  }
+
+  /** A run that failed waits for the one that was handed over behind it, which has begun by now. */
+  #letPass(run: Run<Item, Result>): Promise<void> | undefined {
+    const { next } = run;
+    if (!next) return undefined;
+    run.next = undefined;
+    this.#vacate(run);
+    this.#occupy(next);
+    next.next = run;
+    run.follows = next;
+    return new Promise((resolve) => {
+      run.onSlot = resolve;
+    });
+  }
+
   /** Callers whose time has run out are no longer made to wait; the run itself cannot be stopped. */
   expire(now: number): void {
-    for (const { lane, entries } of this.#runs) {
+    for (const { lane, entries, follows } of this.#all()) {
       for (const entry of entries) {
-        if (entry.state !== "running" || entry.deadline > now) continue;
-        const due = entry.waiters.filter((waiter) => waiter.deadline <= now);
-        lane.counts.late += due.length;
+        // One that has not begun must still be able to end in time.
+        const runMs = follows ? entry.aloneMs : 0;
+        if (entry.state !== "running" || entry.deadline - runMs > now) continue;
+        const due = entry.waiters.filter((waiter) => waiter.deadline - runMs <= now);
+        if (follows) lane.counts.expired += due.length;
+        else lane.counts.late += due.length;
         this.dismiss(lane, entry, new Set(due), expired());
       }
     }
@@ -80,22 +162,39 @@ export class RunningBatches<Item, Result> {
       entry.deadline = earliestDeadline(staying);
     }
     for (const waiter of gone) waiter.reject(error);
+    for (const { follows, entries, place } of this.#all()) {
+      // Nothing runs for somebody who left before it began: the others are queued again.
+      if (follows && entries.includes(entry)) lane.settings.executor.takeBack(place);
+    }
     lane.reportIfEmpty();
   }
 
   /** The next moment at which a caller's time runs out; infinity when nothing runs. */
   earliestDeadline(): number {
     let earliest = Number.POSITIVE_INFINITY;
-    for (const { entries } of this.#runs) {
-      for (const entry of entries) if (entry.state === "running") earliest = Math.min(earliest, entry.deadline);
+    for (const { entries, follows } of this.#all()) {
+      for (const entry of entries) {
+        const runMs = follows ? entry.aloneMs : 0;
+        if (entry.state === "running") earliest = Math.min(earliest, entry.deadline - runMs);
+      }
     }
     return earliest;
   }
 
+  *#all(): Iterable<Run<Item, Result>> {
+    for (const run of this.#runs) {
+      yield run;
+      if (run.next) yield run.next;
+    }
+  }
+
   #finish(run: Run<Item, Result>): void {
-    if (!this.#runs.delete(run)) return;
-    run.lane.runs--;
-    this.#onFree();
+    // It never had a slot: it was taken back, or nobody was left to run it for.
+    if (run.follows) run.follows.next = undefined;
+    run.follows = undefined;
+    if (!this.#vacate(run)) return;
+    if (run.next) this.#occupy(run.next);
+    else this.#onFree();
   }
 
   /**
@@ -104,18 +203,26 @@ export class RunningBatches<Item, Result> {
    * @param isLast whether the slot is free after it
    */
   async #run(run: Run<Item, Result>, given: readonly Entry<Item, Result>[], isLast: boolean): Promise<void> {
-    const { lane } = run;
+    const { lane, place } = run;
     const { executor, costs } = lane.settings;
-    const startedAt = this.#clock.now();
-    const batch = given.filter((entry) => this.#isWorthRunning(lane, entry, startedAt));
+    const handedAt = this.#clock.now();
+    const batch = given.filter((entry) => this.#isWorthRunning(lane, entry, handedAt));
     const [first] = batch;
     if (!first) return;
     const { bucket } = first.submission;
     const rows = batch.reduce((sum, entry) => sum + entry.submission.rows, 0);
-    run.expectedEnd = startedAt + costs.expectedMs(bucket, rows, startedAt);
+    if (!run.follows) run.expectedEnd = handedAt + costs.expectedMs(bucket, rows, handedAt);
+    let startedAt = handedAt;
+    const ended = (): number => {
+      const now = this.#clock.now();
+      startedAt = Math.max(handedAt, place.endedAt);
+      place.endedAt = now;
+      return now;
+    };
     try {
-      const outcomes = await executor.run(batch.map((entry) => entry.submission.item));
-      const endedAt = this.#clock.now();
+      const items = batch.map((entry) => entry.submission.item);
+      const outcomes = await executor.run(items, place);
+      const endedAt = ended();
       const ms = endedAt - startedAt;
       costs.observe(bucket, rows, ms, endedAt);
       // The next batch leaves first: answering this one takes time in which the device would stand still.
@@ -126,8 +233,18 @@ export class RunningBatches<Item, Result> {
         else deliver(lane, entry, outcome, { startedAt, rows, ms });
       }
     } catch (error) {
+      ended();
+      if (error instanceof TakenBack) {
+        this.#finish(run);
+        return this.#onTakenBack(
+          lane,
+          batch.filter(({ state }) => state === "running"),
+        );
+      }
       if (batch.length === 1) return fail(lane, first, error instanceof Error ? error : new Error(String(error)));
       lane.counts.bisected++;
+      run.halved = true;
+      await this.#letPass(run);
       const middle = Math.ceil(batch.length / 2);
       await this.#run(run, batch.slice(0, middle), false);
       await this.#run(run, batch.slice(middle), isLast);

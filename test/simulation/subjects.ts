@@ -4,7 +4,9 @@
  */
 import { batchSizesUpTo, CostModel } from "../../gpu-pool/scheduler/cost-model.ts";
 import { DeviceScheduler } from "../../gpu-pool/scheduler/device-scheduler.ts";
+import type { Executor } from "../../gpu-pool/scheduler/executor.ts";
 import type { PriorityClass } from "../../shared/protocol/priority.ts";
+import { SerialPlaces } from "../support/serial-places.ts";
 import { type DeviceModel, meanMs, runTimes } from "./device-model.ts";
 import type { EventClock } from "./event-clock.ts";
 
@@ -81,9 +83,12 @@ export const warmgate: SubjectFactory = (stage) => {
   const { largestBatch } = device;
   const costs = new CostModel(batchSizesUpTo(largestBatch));
   for (const rows of costs.sizes) costs.seed("", rows, meanMs(device, rows));
-  const executor = {
-    run: (batch: readonly SimulatedRequest[]) =>
-      new Promise<readonly true[]>((resolve) => simulated.run(batch, () => resolve(batch.map(() => true)))),
+  const places = new SerialPlaces();
+  const begin = (batch: readonly SimulatedRequest[]) =>
+    new Promise<readonly true[]>((resolve) => simulated.run(batch, () => resolve(batch.map(() => true))));
+  const executor: Executor<SimulatedRequest, true> = {
+    run: (batch, place) => places.run(place, () => begin(batch)),
+    takeBack: (place) => places.takeBack(place),
   };
   const lane = scheduler.addLane({ executor, costs, largestBatch, instances: 1, maxDelayMs: 0 });
   return {

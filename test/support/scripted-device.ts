@@ -6,6 +6,7 @@ import type { Executor } from "../../gpu-pool/scheduler/executor.ts";
 import type { Lane } from "../../gpu-pool/scheduler/lane.ts";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import type { PriorityClass } from "../../shared/protocol/priority.ts";
+import { SerialPlaces } from "./serial-places.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 export interface Request {
@@ -55,6 +56,9 @@ export class ScriptedDevice {
   readonly outcomes = new Map<number, Outcome>();
   /** Ids of what ran together, in order of start. */
   readonly batches: number[][] = [];
+  /** When each batch was handed over, and when it began: later where it was handed over ahead. */
+  readonly handedAt: number[] = [];
+  readonly begunAt: number[] = [];
   /** Noted instead of thrown: the scheduler would take that for a batch that failed. */
   readonly violations: string[] = [];
   lastRefusal: WarmgateError | undefined;
@@ -135,41 +139,48 @@ export class ScriptedDevice {
 
   #executor(lane: number, instances: number, largestBatch: number): Executor<Request, string> {
     let running = 0;
-    return {
-      run: (items) => {
-        const now = this.clock.now();
-        const rows = items.reduce((sum, item) => sum + item.rows, 0);
-        const { slots = 1, noise = [1], resultsShort = 0, failOnly } = this.#script;
-        const broken = (what: string, holds: boolean) => {
-          if (holds) this.violations.push(`${what} in the batch of ${items.map(({ id }) => id)} at ${now}`);
-        };
-        broken("more runs than instances", ++running > instances);
-        broken("more runs than slots", ++this.#running > slots);
-        broken("too many rows", rows > largestBatch);
-        broken("two shapes", new Set(items.map((item) => item.bucket)).size !== 1);
-        broken(
-          "another model's item",
-          items.some((item) => item.lane !== lane),
-        );
-        // Another caller of the same entry may have a later deadline; of its own accord nothing starts too late.
-        broken(
-          "a start after the deadline",
-          items.some((item) => item.digest === undefined && item.deadline <= now),
-        );
-        this.batches.push(items.map(({ id }) => id));
-        const ms = this.costOf(rows) * (noise[this.#runs++ % noise.length] ?? 1);
-        return new Promise((resolve, reject) => {
-          this.clock.schedule(ms, () => {
-            running--;
-            this.#running--;
-            if (items.some((item) => item.poison)) reject(new Error("poison"));
-            else {
-              const results = items.map((item) => (failOnly?.has(item.id) ? new Error("bad row") : answerTo(item)));
-              resolve(results.slice(0, results.length - resultsShort));
-            }
-          });
+    const begin = (items: readonly Request[]): Promise<(string | Error)[]> => {
+      const now = this.clock.now();
+      const rows = items.reduce((sum, item) => sum + item.rows, 0);
+      const { slots = 1, noise = [1], resultsShort = 0, failOnly } = this.#script;
+      const broken = (what: string, holds: boolean) => {
+        if (holds) this.violations.push(`${what} in the batch of ${items.map(({ id }) => id)} at ${now}`);
+      };
+      broken("more runs than instances", ++running > instances);
+      broken("more runs than slots", ++this.#running > slots);
+      broken("too many rows", rows > largestBatch);
+      broken("two shapes", new Set(items.map((item) => item.bucket)).size !== 1);
+      broken(
+        "another model's item",
+        items.some((item) => item.lane !== lane),
+      );
+      // Another caller of the same entry may have a later deadline; of its own accord nothing starts too late.
+      broken(
+        "a start after the deadline",
+        items.some((item) => item.digest === undefined && item.deadline <= now),
+      );
+      this.batches.push(items.map(({ id }) => id));
+      this.begunAt.push(now);
+      const ms = this.costOf(rows) * (noise[this.#runs++ % noise.length] ?? 1);
+      return new Promise((resolve, reject) => {
+        this.clock.schedule(ms, () => {
+          running--;
+          this.#running--;
+          if (items.some((item) => item.poison)) reject(new Error("poison"));
+          else {
+            const results = items.map((item) => (failOnly?.has(item.id) ? new Error("bad row") : answerTo(item)));
+            resolve(results.slice(0, results.length - resultsShort));
+          }
         });
+      });
+    };
+    const places = new SerialPlaces();
+    return {
+      run: (items, place) => {
+        this.handedAt.push(this.clock.now());
+        return places.run(place, () => begin(items));
       },
+      takeBack: (place) => places.takeBack(place),
     };
   }
 }
