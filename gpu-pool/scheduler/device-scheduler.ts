@@ -278,7 +278,7 @@ export class DeviceScheduler<Item, Result> {
   }
 
   #planDispatch(): void {
-    if (this.#dispatchPlanned || !(this.#running.hasFreeSlot || this.#running.ending(this.#clock.now()))) return;
+    if (this.#dispatchPlanned || !(this.#running.hasFreeSlot || this.#running.ending())) return;
     this.#dispatchPlanned = true;
     this.#clock.soon(() => {
       this.#dispatchPlanned = false;
@@ -316,7 +316,7 @@ export class DeviceScheduler<Item, Result> {
    * one: it is full, and of the model whose turn it is.
    */
   #handAhead(now: number): void {
-    const ending = this.#running.hasFreeSlot ? undefined : this.#running.ending(now);
+    const ending = this.#running.hasFreeSlot ? undefined : this.#running.ending();
     if (!ending) return;
     const { lane } = ending;
     const lanes = [...this.#lanes].filter((one) => one === lane || one.hasFreeInstance);

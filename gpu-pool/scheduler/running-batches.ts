@@ -23,6 +23,7 @@ export interface Run<Item, Result> {
   next: Run<Item, Result> | undefined;
   follows: Run<Item, Result> | undefined;
   forgetTimer: (() => void) | undefined;
+  isEnding: boolean;
   /** It has failed and is run again in parts: when it ends is not known. */
   halved: boolean;
   /** Called when it has a slot again after it let another one pass. */
@@ -62,10 +63,8 @@ export class RunningBatches<Item, Result> {
   }
 
   /** A run that is about to end, with nothing to follow it. */
-  ending(now: number): Run<Item, Result> | undefined {
-    for (const run of this.#runs) {
-      if (!run.next && !run.halved && run.expectedMs >= SHORTEST_MS && run.expectedEnd - now <= AHEAD_MS) return run;
-    }
+  ending(): Run<Item, Result> | undefined {
+    for (const run of this.#runs) if (run.isEnding && !run.next && !run.halved) return run;
     return undefined;
   }
 
@@ -91,7 +90,7 @@ export class RunningBatches<Item, Result> {
     const place = follows?.place ?? { endedAt: now };
     const run: Run<Item, Result> = {
       ...{ lane, entries, place, expectedMs, follows },
-      ...{ expectedEnd: 0, next: undefined, forgetTimer: undefined, halved: false, onSlot: undefined },
+      ...{ expectedEnd: 0, next: undefined, forgetTimer: undefined, isEnding: false, halved: false, onSlot: undefined },
     };
     if (follows) follows.next = run;
     else this.#occupy(run);
@@ -110,7 +109,12 @@ export class RunningBatches<Item, Result> {
     run.expectedEnd = this.#clock.now() + run.expectedMs;
     this.#runs.add(run);
     run.lane.runs++;
-    if (run.expectedMs >= SHORTEST_MS) run.forgetTimer = this.#clock.schedule(run.expectedMs - AHEAD_MS, this.#onFree);
+    if (run.expectedMs >= SHORTEST_MS) {
+      run.forgetTimer = this.#clock.schedule(run.expectedMs - AHEAD_MS, () => {
+        run.isEnding = true;
+        this.#onFree();
+      });
+    }
     run.onSlot?.();
     run.onSlot = undefined;
   }
