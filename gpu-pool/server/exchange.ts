@@ -17,6 +17,8 @@ export interface Exchange {
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly caller: Caller;
+  /** When it came, which may be before it was read; see `ArrivalClock`. */
+  readonly arrivedAt: number;
   requestId: string;
   /** How long the edge allows, as it signed it; undefined for a request that carries no signature. */
   timeoutMs: string | undefined;
@@ -27,8 +29,14 @@ export interface Exchange {
 }
 
 /** A request as Node's HTTP server hands it out. */
-export function nodeExchange(request: IncomingMessage, response: ServerResponse, requestId: string): Exchange {
+export function nodeExchange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+  arrivedAt: number,
+): Exchange {
   return {
+    arrivedAt,
     method: request.method ?? "",
     target: request.url ?? "",
     headers: request.headers,

@@ -31,16 +31,19 @@ export async function infer(
   scheduler: PredictionScheduler,
   overload: OverloadMonitor,
 ): Promise<Reply> {
-  const { caller } = exchange;
+  const { caller, arrivedAt } = exchange;
   const startedAt = clock.now();
   try {
+    const stated = statedTimeout(exchange);
+    // Reading a request that is too late already would make the next one late.
+    if (stated !== undefined && arrivedAt + timeBudget(stated, {}) <= startedAt) throw tooLate();
     const asked = decode(model, exchange, body);
     const priority = priorityClass(asked.parameters);
     if (!overload.admits(priority)) throw overload.refuse(priority);
     const decodedAt = clock.now();
-    const budget = timeBudget(statedTimeout(exchange), asked.parameters);
+    const budget = timeBudget(stated, asked.parameters);
     const { tenant, maxRows } = exchange;
-    const ticket = model.submit(asked, { tenant, priority, deadline: startedAt + budget, maxRows });
+    const ticket = model.submit(asked, { tenant, priority, deadline: arrivedAt + budget, maxRows });
     // A caller that goes away takes its rows out of the queue.
     caller.onceGone(ticket.cancel);
     const { result, queuedMs, batchRows, deviceMs } = await ticket.result;
@@ -107,4 +110,9 @@ function formatUsage(rows: number, deviceMs: number): string {
 /** Milliseconds with microseconds behind the point. */
 function round(ms: number): number {
   return Math.round(ms * 1000) / 1000;
+}
+
+function tooLate(): WarmgateError {
+  const reason = "the time budget had run out before the request could be read";
+  return new WarmgateError("deadline_unreachable", reason, { retryAfterSeconds: 1 });
 }

@@ -19,6 +19,7 @@ import type { Completions } from "../runtime/completions.ts";
 import type { PredictionScheduler } from "../runtime/served-model.ts";
 import type { Clock } from "../scheduler/executor.ts";
 import { outcomeOf, type PoolMetrics } from "../telemetry/metrics.ts";
+import { ArrivalClock } from "./arrival-clock.ts";
 import type { Authenticator } from "./authenticate.ts";
 import { DirectLane, type DirectRequest } from "./direct-lane.ts";
 import { type Exchange, nodeExchange, singleHeader } from "./exchange.ts";
@@ -63,12 +64,14 @@ export class PoolServer {
   readonly #options: PoolServerOptions;
   readonly #server: Server;
   readonly #directLane: DirectLane;
+  readonly #arrivals: ArrivalClock;
   #draining = false;
   #inFlight = 0;
   #whenIdle: (() => void) | undefined;
 
   constructor(options: PoolServerOptions) {
     this.#options = options;
+    this.#arrivals = new ArrivalClock(options.clock.now);
     this.#server = createServer({
       keepAliveTimeout: KEEP_ALIVE_MS,
       headersTimeout: HEADERS_MS,
@@ -142,7 +145,7 @@ export class PoolServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, awaitsContinue = false): Promise<void> {
-    const exchange = nodeExchange(request, response, requestIdOf(request.headers));
+    const exchange = nodeExchange(request, response, requestIdOf(request.headers), this.#arrivals.arrivedAt());
     const { overload, maxBodyBytes } = this.#options;
     const over = this.#begin();
     let status = 500;
@@ -176,6 +179,7 @@ export class PoolServer {
       target,
       headers,
       caller,
+      arrivedAt: this.#arrivals.arrivedAt(),
       requestId,
       timeoutMs: undefined,
       maxRows: 0,
