@@ -3,10 +3,11 @@
  * time on one thread each, batches of 64 at the most. What each server is told is in its folder; README.md says why.
  *
  * One subject runs at a time, since even an idle one takes CPU from its neighbours, and all of them come up in every
- * round in another order, so that the machine's moods fall on all. Each round, a subject is started twice: for the sweep
- * without limits, for the overload with whatever it has to refuse what it cannot answer in time.
+ * round in another order, so that the machine's moods fall on all. Each round, a subject is started once for each sweep,
+ * without limits, and twice for the overload: to learn its capacity, then with whatever it has to refuse what it cannot
+ * answer in time.
  */
-import { type BenchModel, LARGE, SMALL } from "../bench-model.ts";
+import { type BenchModel, DEEP, LARGE, SMALL } from "../bench-model.ts";
 import { median } from "../compare.ts";
 import { type ModelFiles, prepareModel } from "./model-files.ts";
 import { type OverloadPoint, overload } from "./overload.ts";
@@ -16,7 +17,10 @@ import { fieldSubject, type Subject, WARMGATE } from "./subject-process.ts";
 import { capacityOf, mergeSweeps, rateWithin, type SweepPoint, sweep } from "./sweep.ts";
 
 export interface FieldOptions {
+  /** Those of the sweep. */
   readonly models?: readonly BenchModel[];
+  /** That of the overload: one that takes long enough for the model, not HTTP, to be what is short. */
+  readonly overloadModel?: BenchModel;
   /** Names of FIELD_SERVERS; absent: all. */
   readonly servers?: readonly string[];
   readonly rounds?: number;
@@ -51,7 +55,9 @@ export interface FieldResult {
 const CONNECTIONS = [1, 4, 16, 32, 64, 128];
 const P99_LIMITS_MS = [20, 50];
 const OVERLOAD_FACTORS = [1.5, 3];
-const DEADLINE_MS = 100;
+/** Enough to fill the largest batch of every subject. */
+const OVERLOAD_SWEEP_CONNECTIONS = 64;
+const DEADLINE_MS = 250;
 
 interface Round {
   readonly sweep: readonly SweepPoint[];
@@ -59,11 +65,13 @@ interface Round {
   readonly failure?: string;
 }
 
-type Measuring = Required<Pick<FieldOptions, "connections" | "measureMs" | "overloadMeasureMs">>;
+interface Measuring extends Required<Pick<FieldOptions, "connections" | "measureMs" | "overloadMeasureMs">> {
+  readonly isOverloaded: boolean;
+}
 
 /** @throws Error for a server's name that there is not; what fails in a server is part of the result */
 export async function compareWithField(options: FieldOptions = {}): Promise<FieldResult> {
-  const { models = [SMALL, LARGE], rounds = 3, tell = () => undefined } = options;
+  const { models = [SMALL, LARGE], overloadModel = DEEP, rounds = 3, tell = () => undefined } = options;
   const measuring = {
     connections: options.connections ?? CONNECTIONS,
     measureMs: options.measureMs ?? 4_000,
@@ -71,14 +79,18 @@ export async function compareWithField(options: FieldOptions = {}): Promise<Fiel
   };
   const { subjects, skipped } = await subjectsOf(options.servers, tell);
   const results: FieldResult["models"][number][] = [];
-  for (const model of models) {
+  for (const model of [...models, overloadModel]) {
+    const isOverloaded = model === overloadModel;
+    const connections = isOverloaded ? [OVERLOAD_SWEEP_CONNECTIONS] : measuring.connections;
     const files = await prepareModel(model, DEADLINE_MS);
     try {
       const measured = new Map<Subject, Round[]>(subjects.map((subject) => [subject, []]));
       for (let round = 0; round < rounds; round++) {
         for (const subject of inTurn(subjects, round)) {
           tell(`${model.label}, round ${round + 1} of ${rounds}: ${subject.label}`);
-          measured.get(subject)?.push(await measure(subject, files, measuring, round));
+          measured
+            .get(subject)
+            ?.push(await measure(subject, files, { ...measuring, connections, isOverloaded }, round));
         }
       }
       const summaries = [...measured].map(([{ label }, taken]) => summarise(label, taken));
@@ -125,6 +137,7 @@ async function measure(subject: Subject, files: ModelFiles, measuring: Measuring
     } finally {
       await unlimited.stop();
     }
+    if (!measuring.isOverloaded) return taken();
     const capacity = capacityOf(points);
     const limited = await subject.start(files, { deadlineMs: DEADLINE_MS, capacity });
     try {

@@ -36,7 +36,8 @@ export function printField({ models, deadlineMs, rounds, skipped }: FieldResult)
         20,
       );
     }
-    console.log(`\n  Overload, Poisson, deadline ${deadlineMs} ms: good answers/s (share of own capacity)\n`);
+    if (subjects.some(({ overload }) => overload.length > 0))
+      console.log(`\n  Overload, Poisson, deadline ${deadlineMs} ms: good answers/s (share of own capacity)\n`);
     for (const subject of subjects) printOverload(subject);
     for (const { label, failures } of subjects)
       for (const failure of failures) console.log(`\n  failed in a round: ${label}: ${failure}`);
