@@ -6,12 +6,13 @@
  * the model's policy rules out, or the item fails.
  */
 import { WarmgateError } from "../../shared/protocol/errors.ts";
+import { firstNonFinite } from "../../shared/protocol/non-finite.ts";
 import type { ModelSignature, Tensor } from "../../shared/protocol/tensor.ts";
 import type { Executor, Place } from "../scheduler/executor.ts";
 import { joinRows, splitRows } from "./batch.ts";
 import type { ModelInstance } from "./model-instance.ts";
 import type { TransferableTensor } from "./ort-tensor.ts";
-import { checkOutputShape, firstNonFinite } from "./output-check.ts";
+import { checkOutputShape } from "./output-check.ts";
 
 /** One request's part of a batch. */
 export interface Work {
