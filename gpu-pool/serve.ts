@@ -19,6 +19,7 @@ import type { PredictionScheduler } from "./runtime/served-model.ts";
 import { DeviceScheduler } from "./scheduler/device-scheduler.ts";
 import { realClock } from "./scheduler/real-clock.ts";
 import { openAuthenticator, SignatureAuthenticator } from "./server/authenticate.ts";
+import { NodeDescription } from "./server/node-description.ts";
 import { createOperationsServer } from "./server/operations-server.ts";
 import { PoolServer } from "./server/pool-server.ts";
 import { rehearse } from "./server/rehearsal.ts";
@@ -74,7 +75,10 @@ async function serve(settings: PoolSettings): Promise<void> {
     : openAuthenticator;
   const { maxBodyBytes } = settings;
   const { version } = packageJson;
+  const { nodeName: node, hardware } = settings;
+  const identity = { node, device: provider === "cpu" ? "cpu" : `${provider}:${deviceId}`, hardware, provider };
   const server = new PoolServer({
+    description: new NodeDescription(identity, repository, scheduler),
     repository,
     scheduler,
     completions,

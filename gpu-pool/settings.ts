@@ -1,10 +1,13 @@
-import { availableParallelism } from "node:os";
+import { availableParallelism, hostname } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { parseSigningKeys, type SigningKey } from "../shared/protocol/signing.ts";
 
 const port = z.coerce.number().int().min(0).max(65_535);
+
+/** Of a node or a class of hardware. */
+const label = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "lower-case letters, digits and - only");
 
 const settingsSchema = z
   .object({
@@ -16,6 +19,8 @@ const settingsSchema = z
     "pool-auth": z.enum(["signed", "open"]).default("signed"),
     provider: z.enum(["cpu", "cuda"]).default("cpu"),
     device: z.coerce.number().int().min(0).max(63).default(0),
+    "node-name": label.optional(),
+    hardware: label.optional(),
     slots: z.coerce.number().int().min(1).max(256).optional(),
     "compute-threads": z.coerce.number().int().min(1).max(256).default(1),
     "max-queue-ms": z.coerce.number().int().min(1).max(600_000).default(2_000),
@@ -54,6 +59,10 @@ export interface PoolSettings {
   readonly signingKeys: readonly SigningKey[] | undefined;
   readonly provider: "cpu" | "cuda";
   readonly deviceId: number;
+  /** What this process is called among its neighbours. */
+  readonly nodeName: string;
+  /** The class of hardware that routes ask for. */
+  readonly hardware: string;
   /** Runs that the device takes at once. */
   readonly slots: number;
   /** Threads that one run may use. */
@@ -84,6 +93,8 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
       "pool-auth": option,
       provider: option,
       device: option,
+      "node-name": option,
+      hardware: option,
       slots: option,
       "compute-threads": option,
       "max-queue-ms": option,
@@ -112,6 +123,8 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
     signingKeys: given["pool-auth"] === "open" ? undefined : readKeys(environment.POOL_SIGNING_KEYS),
     provider: given.provider,
     deviceId: given.device,
+    nodeName: given["node-name"] ?? nodeNameOf(hostname(), given.port),
+    hardware: given.hardware ?? given.provider,
     slots: given.slots ?? (given.provider === "cuda" ? 1 : availableParallelism()),
     computeThreads: given["compute-threads"],
     maxQueueMs: given["max-queue-ms"],
@@ -122,6 +135,16 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
     drainMs: given["drain-ms"],
     logLevel: given["log-level"],
   };
+}
+
+/** Several processes on one machine differ in their ports. */
+function nodeNameOf(host: string, port: number): string {
+  const name = host
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replace(/^-/, "")
+    .slice(0, 50);
+  return `${name || "node"}-${port}`;
 }
 
 function readKeys(text: string | undefined): readonly SigningKey[] {

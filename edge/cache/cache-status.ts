@@ -1,7 +1,7 @@
 /** The field `Cache-Status` (RFC 9211): what the prediction cache did for a request. */
 
 /** Why the cache was not asked; a caller can act on each of them. */
-export type BypassReason = "not-deterministic" | "unknown-signature" | "parameters" | "route-says-no" | "explained";
+export type BypassReason = "not-deterministic" | "unknown-model" | "parameters" | "input";
 
 export type CacheResult =
   | { readonly kind: "hit"; readonly from: "isolate" | "data-centre"; readonly ttlSeconds: number }

@@ -6,7 +6,13 @@
  */
 import { z } from "zod";
 import { ERROR_KINDS, type ErrorCode, WarmgateError } from "../../shared/protocol/errors.ts";
-import { INFERENCE_HEADER_LENGTH, POOL_USAGE, SERVER_TIMING, TRACEPARENT } from "../../shared/protocol/headers.ts";
+import {
+  INFERENCE_HEADER_LENGTH,
+  POOL_ARTEFACT,
+  POOL_USAGE,
+  SERVER_TIMING,
+  TRACEPARENT,
+} from "../../shared/protocol/headers.ts";
 import type { EdgeSettings } from "../environment.ts";
 import { readCapped } from "./body.ts";
 import { signedAuthorization } from "./sign.ts";
@@ -23,6 +29,7 @@ export interface PoolCall {
   /** Time left, in milliseconds. */
   readonly budgetMs: number;
   readonly requestId: string;
+  /** "" for what the edge asks on its own account. */
   readonly traceparent: string;
 }
 
@@ -33,6 +40,8 @@ export interface PoolAnswer {
   readonly serverTiming: string;
   /** What the answer took, for metering. */
   readonly usage: { readonly rows: number; readonly deviceMs: number };
+  /** Digest of what made the answer; null where it is none of a model. */
+  readonly artefact: string | null;
 }
 
 const LARGEST_ANSWER = 64 * 1024 * 1024;
@@ -46,7 +55,7 @@ export async function forward(call: PoolCall, settings: EdgeSettings, now: numbe
   const toSign = { method, target, body, headerLength, tenant, timeoutMs, maxRows, requestId };
   const headers: Record<string, string> = {
     authorization: await signedAuthorization(toSign, settings, now),
-    [TRACEPARENT]: call.traceparent,
+    ...(call.traceparent === "" ? {} : { [TRACEPARENT]: call.traceparent }),
     // Compressing between neighbours would only cost the pool time.
     "accept-encoding": "identity",
   };
@@ -84,6 +93,7 @@ export async function forward(call: PoolCall, settings: EdgeSettings, now: numbe
     headerLength: response.headers.get(INFERENCE_HEADER_LENGTH),
     serverTiming: prefixed(response.headers.get(SERVER_TIMING)),
     usage: readUsage(response.headers.get(POOL_USAGE)),
+    artefact: response.headers.get(POOL_ARTEFACT),
   };
 }
 

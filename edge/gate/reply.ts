@@ -2,6 +2,7 @@
 import { negotiateCompression } from "../../shared/protocol/accept-encoding.ts";
 import { ERROR_KINDS, type WarmgateError } from "../../shared/protocol/errors.ts";
 import {
+  CACHE_STATUS,
   CONFIG_VERSION,
   INFERENCE_HEADER_LENGTH,
   REQUEST_ID,
@@ -39,12 +40,20 @@ export function reply(answer: Answer, record: RequestRecord, acceptEncoding: str
   const encoding = answer.body.byteLength < WORTH_COMPRESSING ? undefined : negotiateCompression(acceptEncoding ?? "");
   if (encoding === undefined) return new Response(answer.body, { status: answer.status ?? 200, headers });
   headers["content-encoding"] = encoding;
+  // Other bytes than the plain ones, which a strong tag would deny.
+  if (headers.etag !== undefined) headers.etag = `W/${headers.etag}`;
   headers.vary = "accept-encoding";
   const compressed = new Response(answer.body).body?.pipeThrough(new CompressionStream(encoding)) ?? null;
   return new Response(compressed, { headers, encodeBody: "manual" });
 }
 
+/** The caller holds the answer already (RFC 9110, 15.4.5). */
+export function notModified(record: RequestRecord): Response {
+  return new Response(null, { status: 304, headers: commonHeaders(record) });
+}
+
 export function errorReply(error: WarmgateError, record: RequestRecord, allow?: string): Response {
+  record.entityTag = "";
   const headers: Record<string, string> = { "content-type": "application/json", ...commonHeaders(record) };
   if (error.retryAfterSeconds !== undefined) headers["retry-after"] = String(error.retryAfterSeconds);
   if (error.code === "unauthenticated") headers["www-authenticate"] = "Bearer";
@@ -61,8 +70,11 @@ function commonHeaders(record: RequestRecord): Record<string, string> {
     [REQUEST_ID]: record.requestId,
     [TRACEPARENT]: record.trace.traceparent,
     [SERVER_TIMING]: record.serverTiming(),
-    // A proxy that compresses on its own would break clients that count on the bytes as sent.
-    "cache-control": "no-store, no-transform",
+    ...(record.cacheStatus === "" ? {} : { [CACHE_STATUS]: record.cacheStatus }),
+    ...(record.entityTag === "" ? {} : { etag: record.entityTag }),
+    // A proxy that compresses on its own would break clients that count on the bytes as sent. What has a tag may be kept by the
+    // caller, who must ask whether it still holds.
+    "cache-control": record.entityTag === "" ? "no-store, no-transform" : "private, no-cache, no-transform",
     "x-content-type-options": "nosniff",
   };
 }

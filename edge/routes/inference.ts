@@ -1,17 +1,23 @@
 import type { RouteConfig } from "@hono/zod-openapi";
+import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { TIMEOUT_MS } from "../../shared/protocol/headers.ts";
 import { checkModelName } from "../../shared/protocol/model-name.ts";
 import { encodeInferenceRequest } from "../../shared/protocol/request.ts";
 import { decodeInferenceResponse, encodeInferenceResponse } from "../../shared/protocol/response.ts";
-import type { InferenceRequest } from "../../shared/protocol/tensor.ts";
+import type { InferenceRequest, InferenceResponse } from "../../shared/protocol/tensor.ts";
 import { timeBudget } from "../../shared/protocol/time-budget.ts";
+import { readCacheWish } from "../cache/cache-control.ts";
+import { cacheStatus } from "../cache/cache-status.ts";
+import { entityTag, matches } from "../cache/entity-tag.ts";
 import type { EdgeSettings } from "../environment.ts";
+import { type Cacheable, cacheable, PredictionCache } from "../gate/cache.ts";
 import { type Decoded, decode } from "../gate/decode.ts";
 import { forward, type PoolAnswer } from "../gate/forward.ts";
 import type { Principal } from "../gate/identify.ts";
 import type { Permit } from "../gate/limit.ts";
 import { Meter, type Use } from "../gate/meter.ts";
-import { type Answer, reply } from "../gate/reply.ts";
+import { poolView } from "../gate/pool-view.ts";
+import { type Answer, notModified, reply } from "../gate/reply.ts";
 import { type Admitted, admit, withinLimits } from "./admission.ts";
 import { addRoute, type EdgeApp, type EdgeContext, pathParameter } from "./route.ts";
 import {
@@ -24,6 +30,7 @@ import {
 } from "./schemas.ts";
 
 const meter = new Meter();
+const predictions = new PredictionCache();
 
 /** A held-out image of a seven, 8 x 8 grey values from 0 to 16. */
 const EXAMPLE = {
@@ -74,8 +81,12 @@ const definition: Omit<RouteConfig, "path"> = {
       ...(["request_timeout"] as const),
       ...(["unsupported_media_type", "unsupported_encoding", "internal", "model_failed", "non_finite_output"] as const),
       ...(["not_implemented", "bad_pool_response", "model_not_ready", "overloaded", "pool_unavailable"] as const),
-      ...(["deadline_unreachable", "deadline_exceeded"] as const),
+      ...(["deadline_unreachable", "deadline_exceeded", "not_cached"] as const),
     ),
+    304: {
+      description:
+        "If-None-Match names the answer's ETag: the caller holds it already. Only where the cache has a part.",
+    },
   },
 };
 
@@ -113,7 +124,7 @@ export function addInferenceRoutes(app: EdgeApp): void {
   );
 }
 
-/** One prediction's way through the edge: identify, limit, decode, forward, reply, meter. */
+/** One prediction's way through the edge: identify, limit, decode, cache, forward, reply, meter. */
 async function infer(context: EdgeContext): Promise<Response> {
   const record = context.get("record");
   const { raw: request } = context.req;
@@ -144,9 +155,32 @@ async function predict(
   record.bytesIn = bytes;
   const parameters = decoded.kind === "tensors" ? decoded.request.parameters : {};
   const budgetMs = timeBudget(request.headers.get(TIMEOUT_MS) ?? undefined, parameters);
-  const message = toPool(decoded);
   record.mark("decode");
 
+  const { environment } = settings;
+  const maxRows = smallest(principal, "maxBatch") ?? 0;
+  const keepAlive = (pending: Promise<unknown>) => context.executionCtx.waitUntil(pending);
+  const view = await poolView(settings, keepAlive, Date.now());
+  const wish = readCacheWish(request.headers.get("cache-control"), request.headers.get("pragma"));
+  const cached = await cacheable(decoded, view?.find(model, version), principal.tenant, maxRows);
+  const found =
+    typeof cached === "string" ? undefined : await predictions.find(cached.key, wish, environment, Date.now());
+  record.mark("cache");
+  if (found && typeof cached !== "string") {
+    const { stored, from } = found;
+    const ttlSeconds = (stored.expiresAt - Date.now()) / 1_000;
+    record.cacheStatus = cacheStatus({ kind: "hit", from, ttlSeconds });
+    permit.end(true);
+    record.standings = permit.standings();
+    count(context, { tenant: principal.tenant, model, rows: cached.rows, deviceMs: 0, cacheHits: 1 });
+    return replyFrom(stored, cached, context);
+  }
+  if (wish.onlyIfCached) {
+    record.cacheStatus = cacheStatus({ kind: "miss", stored: false, refused: true });
+    throw new WarmgateError("not_cached", "the answer is not in the cache, and only-if-cached was asked for");
+  }
+
+  const message = toPool(decoded);
   const now = Date.now();
   const answer = await forward(
     {
@@ -154,7 +188,7 @@ async function predict(
       target: `/v2/models/${model}${version === undefined ? "" : `/versions/${version}`}/infer`,
       ...message,
       tenant: principal.tenant,
-      maxRows: smallest(principal, "maxBatch") ?? 0,
+      maxRows,
       budgetMs: budgetMs - (now - startedAt),
       requestId: record.requestId,
       traceparent: record.trace.traceparent,
@@ -164,13 +198,49 @@ async function predict(
   );
   record.poolTiming = answer.serverTiming;
   record.mark("forward");
-
-  const encoded = decoded.kind === "raw" ? asItCame(answer) : inCallersForm(answer, decoded.request, record);
-  record.mark("encode");
   permit.end(true);
   record.standings = permit.standings();
   count(context, { tenant: principal.tenant, model, ...answer.usage, cacheHits: 0 });
-  return reply(encoded, record, request.headers.get("accept-encoding"));
+  if (typeof cached === "string") {
+    record.cacheStatus = cacheStatus({ kind: "bypass", reason: cached });
+    const plain = decoded.kind === "raw" ? asItCame(answer) : inCallersForm(answer, decoded.request, record);
+    record.mark("encode");
+    return reply(plain, record, request.headers.get("accept-encoding"));
+  }
+  const response = decodeInferenceResponse(answer.body, answer.headerLength);
+  // Filed under what made it: the model may have been replaced since the edge last looked.
+  const mayKeep = !wish.noStore && answer.artefact === cached.artefact;
+  const kept = mayKeep ? await predictions.keep(cached.key, response, environment, Date.now(), keepAlive) : undefined;
+  const isNew = { stored: kept !== undefined };
+  record.cacheStatus = cacheStatus(
+    wish.noCache || wish.noStore ? { kind: "request", ...isNew } : { kind: "miss", refused: false, ...isNew },
+  );
+  return replyFrom(kept ?? response, cached, context);
+}
+
+/** The outputs in the caller's form and order, or the word that it has them already. */
+function replyFrom(
+  { modelName, modelVersion, outputs, ...rest }: InferenceResponse & { readonly contentDigest?: string },
+  { request: asked, outputs: names }: Cacheable,
+  context: EdgeContext,
+): Response {
+  const record = context.get("record");
+  const { headers } = context.req.raw;
+  record.version = modelVersion;
+  const ordered = names.flatMap((name) => outputs.find((output) => output.name === name) ?? []);
+  const id = asked.id === undefined ? {} : { id: asked.id };
+  const encoded = encodeInferenceResponse({ modelName, modelVersion, ...id, outputs: ordered }, asked);
+  if (rest.contentDigest !== undefined) {
+    const form = names.map((name) => ({
+      name,
+      binary: asked.outputs?.find((output) => output.name === name)?.binary ?? asked.binaryOutput,
+    }));
+    const { contentDigest } = rest;
+    record.entityTag = entityTag({ contentDigest, modelName, id: asked.id, outputs: form });
+  }
+  record.mark("encode");
+  if (record.entityTag !== "" && matches(headers.get("if-none-match"), record.entityTag)) return notModified(record);
+  return reply(encoded, record, headers.get("accept-encoding"));
 }
 
 /** Tells the tenant's ledger, once the reply is on its way. */

@@ -25,6 +25,10 @@ export class RequestRecord {
   configVersion = 0;
   /** Where the caller's limits stand, once they were consulted. */
   standings: readonly LimitStanding[] = [];
+  /** What the prediction cache did, as Cache-Status says it; empty where it has no part. */
+  cacheStatus = "";
+  /** Names the reply's bytes; empty where nothing does. */
+  entityTag = "";
   /** The pool's own stages, as it reported them. */
   poolTiming = "";
   bytesIn = 0;
@@ -69,6 +73,7 @@ export class RequestRecord {
       kid: this.kid,
       model: this.model,
       version: this.version,
+      cache: this.cacheStatus === "" ? undefined : this.cacheStatus,
       ms: round(performance.now() - this.#startedAt),
       stages: Object.fromEntries(this.#stages.map(([name, ms]) => [name, round(ms)])),
       bytes_in: this.bytesIn,

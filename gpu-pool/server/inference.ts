@@ -1,5 +1,5 @@
 import { WarmgateError } from "../../shared/protocol/errors.ts";
-import { INFERENCE_HEADER_LENGTH, POOL_LOAD, POOL_USAGE } from "../../shared/protocol/headers.ts";
+import { INFERENCE_HEADER_LENGTH, POOL_ARTEFACT, POOL_LOAD, POOL_USAGE } from "../../shared/protocol/headers.ts";
 import { priorityClass } from "../../shared/protocol/priority.ts";
 import { decodeInferenceRequest, decodeRawRequest } from "../../shared/protocol/request.ts";
 import { encodeInferenceResponse } from "../../shared/protocol/response.ts";
@@ -74,7 +74,11 @@ export async function infer(
         `decode;dur=${round(decodedAt - startedAt)}, queue;dur=${round(queuedMs)}, ` +
         `compute;dur=${round(result.computeMs)}, device;dur=${round(deviceMs)}, ` +
         `encode;dur=${round(finishedAt - answeredAt)}, batch;desc=${batchRows}`,
-      headers: { [POOL_LOAD]: formatLoad(scheduler.load), [POOL_USAGE]: formatUsage(ticket.rows, deviceMs) },
+      headers: {
+        [POOL_LOAD]: formatLoad(scheduler.load),
+        [POOL_USAGE]: formatUsage(ticket.rows, deviceMs),
+        [POOL_ARTEFACT]: model.identity.digest,
+      },
     };
     // Other replies stay plain: clients undo compression of inference results only.
     const accepted = singleHeader(exchange, "accept-encoding");

@@ -26,6 +26,7 @@ import { type Exchange, nodeExchange, singleHeader } from "./exchange.ts";
 import { infer } from "./inference.ts";
 import { formatLoad } from "./load.ts";
 import { modelConfig, modelMetadata, modelStatistics } from "./model-description.ts";
+import type { NodeDescription } from "./node-description.ts";
 import { errorReply, jsonReply, LINGER_MS, type Reply, send, sendAhead } from "./reply.ts";
 import { loadFromRepository, repositoryIndex, unloadFromRepository } from "./repository-control.ts";
 import { checkDeclaredLength, decompress, readBody } from "./request-body.ts";
@@ -36,6 +37,7 @@ export interface PoolServerOptions {
   readonly scheduler: PredictionScheduler;
   readonly completions: Completions;
   readonly authenticator: Authenticator;
+  readonly description: NodeDescription;
   readonly metrics: PoolMetrics;
   readonly clock: Clock;
   readonly log: Logger;
@@ -262,6 +264,8 @@ export class PoolServer {
       case "server_ready":
         if (!repository.ready || this.#draining) throw notReady();
         return jsonReply({ ready: true });
+      case "node":
+        return jsonReply(this.#options.description.describe(this.#draining));
       case "server_metadata":
         return jsonReply({ name: "warmgate", version, extensions: EXTENSIONS });
       case "model_ready":

@@ -1,9 +1,10 @@
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { checkModelName } from "../../shared/protocol/model-name.ts";
+import { NODE_PATH } from "../../shared/protocol/pool-node.ts";
 
 /** What a request's method and path ask for. */
 export type Route =
-  | { readonly to: "server_live" | "server_ready" | "server_metadata" | "repository_index" | "all_statistics" }
+  | { readonly to: "server_live" | "server_ready" | "server_metadata" | "repository_index" | "all_statistics" | "node" }
   | { readonly to: "repository_load" | "repository_unload"; readonly model: string }
   | {
       readonly to: "model_metadata" | "model_ready" | "model_config" | "model_statistics" | "infer";
@@ -59,15 +60,15 @@ export function matchRoute(method: string, target: string): Route {
   return { to };
 }
 
-const FIXED_PATHS: ReadonlyMap<string, "server_live" | "server_ready" | "server_metadata" | "all_statistics"> = new Map(
-  [
+const FIXED_PATHS: ReadonlyMap<string, "server_live" | "server_ready" | "server_metadata" | "all_statistics" | "node"> =
+  new Map([
+    [NODE_PATH, "node"],
     ["/v2", "server_metadata"],
     ["/v2/", "server_metadata"],
     ["/v2/health/live", "server_live"],
     ["/v2/health/ready", "server_ready"],
     ["/v2/models/stats", "all_statistics"],
-  ],
-);
+  ]);
 
 function actionName(text: string): keyof typeof ACTIONS {
   return text === "infer" || text === "ready" || text === "config" ? text : "stats";

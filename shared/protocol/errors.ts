@@ -218,6 +218,11 @@ export const ERROR_KINDS = {
     meaning: "The edge cannot reach the pool.",
     remedy: "Send again after Retry-After.",
   },
+  not_cached: {
+    status: 504,
+    meaning: "The request has Cache-Control: only-if-cached, and its answer is not in the cache.",
+    remedy: "Leave only-if-cached out to have the model run.",
+  },
   deadline_unreachable: {
     status: 504,
     meaning:

@@ -23,3 +23,7 @@ export const POOL_USAGE = "x-warmgate-usage";
 export const CONFIG_VERSION = "x-warmgate-config";
 /** Who asks, for tools that call an open pool directly; from the edge it comes signed. */
 export const TENANT = "x-warmgate-tenant";
+/** Digest of the artefact that made an answer. From the pool: what is cached is filed under what made it. */
+export const POOL_ARTEFACT = "x-warmgate-artefact";
+/** What the prediction cache did for a request (RFC 9211). */
+export const CACHE_STATUS = "cache-status";

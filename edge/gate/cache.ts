@@ -1,0 +1,125 @@
+/**
+ * The step before the pool: an answer that is already known. The isolate's memory first, then the data centre's cache; the pool's
+ * answer goes into both, after the reply where that can be.
+ *
+ * Promises: an answer is found only by who may see it, for the very same inputs, from the very same artefact; only complete, finite
+ * answers of models that are declared deterministic are kept; what cannot be read as it was written is no answer.
+ */
+import { firstNonFinite } from "../../shared/protocol/non-finite.ts";
+import type { NodeModel } from "../../shared/protocol/pool-node.ts";
+import { decodeRawRequest } from "../../shared/protocol/raw-request.ts";
+import { checkInputs, selectOutputs } from "../../shared/protocol/signature.ts";
+import type { InferenceRequest, InferenceResponse } from "../../shared/protocol/tensor.ts";
+import { type CacheWish, mayServe } from "../cache/cache-control.ts";
+import type { BypassReason } from "../cache/cache-status.ts";
+import { IsolateCache } from "../cache/isolate-cache.ts";
+import { predictionKey } from "../cache/prediction-key.ts";
+import { decodeStored, encodeStored, type StoredPrediction, storedPrediction } from "../cache/stored-prediction.ts";
+import { jittered } from "../cache/time-to-live.ts";
+import type { Decoded } from "./decode.ts";
+
+/** An artefact's answer never changes; the life only bounds how long the data centre keeps what nobody asks for. */
+const TTL_MS = 3_600_000;
+/** A quarter of what an isolate may have. */
+const MOST_BYTES = 32 * 1024 * 1024;
+const MOST_ENTRIES = 20_000;
+/** What says how a request is run, not what its answer is. */
+const NEUTRAL_PARAMETERS = new Set(["priority", "timeout"]);
+
+/** What a request asks of the cache. */
+export interface Cacheable {
+  readonly key: string;
+  readonly artefact: string;
+  readonly request: InferenceRequest;
+  /** Names of the outputs in the order of the reply. */
+  readonly outputs: readonly string[];
+  /** Rows of the batch; 1 for a model without one. */
+  readonly rows: number;
+}
+
+export interface Found {
+  readonly stored: StoredPrediction;
+  readonly from: "isolate" | "data-centre";
+}
+
+/** @param maxRows that the caller may send at once; 0: as many as the model takes */
+export async function cacheable(
+  decoded: Decoded,
+  model: NodeModel | undefined,
+  tenant: string,
+  maxRows: number,
+): Promise<Cacheable | BypassReason> {
+  if (!model) return "unknown-model";
+  if (!model.deterministic) return "not-deterministic";
+  const { signature, digest: artefact, maxBatch } = model;
+  let request: InferenceRequest;
+  let outputs: readonly string[];
+  try {
+    request = decoded.kind === "raw" ? decodeRawRequest(decoded.body, signature.inputs) : decoded.request;
+    checkInputs(signature, request.inputs);
+    outputs = selectOutputs(signature, request.outputs);
+  } catch {
+    // The pool says what is wrong, or knows better: the model may be a newer one by now.
+    return "input";
+  }
+  if (Object.keys(request.parameters).some((name) => !NEUTRAL_PARAMETERS.has(name))) return "parameters";
+  const rows = maxBatch > 0 ? (request.inputs[0]?.shape[0] ?? 0) : 1;
+  if (maxRows > 0 && rows > maxRows) return "input";
+  const key = await predictionKey({ scope: { tenant }, artefact, inputs: request.inputs, outputs });
+  return { key, artefact, request, outputs, rows };
+}
+
+export class PredictionCache {
+  readonly #isolate = new IsolateCache<StoredPrediction>(MOST_BYTES, MOST_ENTRIES);
+
+  /** @param now milliseconds since 1970 */
+  async find(key: string, wish: CacheWish, environment: string, now: number): Promise<Found | undefined> {
+    if (wish.noCache || wish.noStore) return undefined;
+    const own = this.#isolate.get(key, now);
+    if (own && mayServe(own, wish, now)) return { stored: own, from: "isolate" };
+    const kept = await caches.default.match(nameOf(key, environment));
+    const stored = kept && (await decodeStored(key, new Uint8Array(await kept.arrayBuffer())));
+    if (!stored || !mayServe(stored, wish, now)) return undefined;
+    this.#remember(key, stored);
+    return { stored, from: "data-centre" };
+  }
+
+  /** @returns what was kept; undefined for an answer that must not be */
+  async keep(
+    key: string,
+    { modelName, modelVersion, outputs }: InferenceResponse,
+    environment: string,
+    now: number,
+    keepAlive: (pending: Promise<unknown>) => void,
+  ): Promise<StoredPrediction | undefined> {
+    if (outputs.some((output) => firstNonFinite(output) !== undefined)) return undefined;
+    const ttlMs = jittered(TTL_MS, Math.random());
+    const stored = await storedPrediction({ modelName, modelVersion, outputs }, now, now + ttlMs);
+    this.#remember(key, stored);
+    keepAlive(putInDataCentre(key, stored, environment, ttlMs));
+    return stored;
+  }
+
+  #remember(key: string, stored: StoredPrediction): void {
+    const bytes = stored.outputs.reduce((sum, { bytes: own }) => sum + own.byteLength, 0);
+    this.#isolate.put(key, stored, bytes, stored.expiresAt);
+  }
+}
+
+async function putInDataCentre(
+  key: string,
+  stored: StoredPrediction,
+  environment: string,
+  ttlMs: number,
+): Promise<void> {
+  const headers = {
+    "cache-control": `max-age=${Math.ceil(ttlMs / 1_000)}`,
+    "content-type": "application/octet-stream",
+  };
+  await caches.default.put(nameOf(key, environment), new Response(await encodeStored(key, stored), { headers }));
+}
+
+/** A name that only this Worker can ask for: the Cache API is keyed by URL, and no request reaches it from outside. */
+function nameOf(key: string, environment: string): string {
+  return `https://prediction-cache.invalid/${environment}/${key}`;
+}
