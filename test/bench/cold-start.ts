@@ -35,7 +35,11 @@ export async function coldStart(): Promise<ColdStart> {
     const readySeconds = (performance.now() - startedAt) / 1000;
     const client = new Pool(stack.edgeUrl, { connections: 1 });
     const body = readFileSync(join(models, "digits", "examples", "seven.json"));
-    const headers = { authorization: `Bearer ${stack.demoKey}`, "content-type": "application/json" };
+    const headers = {
+      authorization: `Bearer ${stack.demoKey}`,
+      "content-type": "application/json",
+      "cache-control": "no-store",
+    };
     const predict = async () => {
       const sentAt = performance.now();
       const reply = await client.request({ path: "/v2/models/digits/infer", method: "POST", headers, body });

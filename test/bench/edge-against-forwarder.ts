@@ -47,7 +47,7 @@ export async function edgeAgainstForwarder(connections: number, rounds: number):
   try {
     await stack.ready;
     const authorization = `Bearer ${stack.demoKey}`;
-    const edge = inferenceRequest("digits", "pixels", 64, { authorization });
+    const edge = inferenceRequest("digits", "pixels", 64, { authorization, "cache-control": "no-store" });
     const plain = inferenceRequest("digits", "pixels", 64).toString();
     const to = (path: string) => Buffer.from(plain.replace("/v2/models/digits/infer", path));
     const doNothing = { label: "forwarding Worker + pool", port: forwarderPort, request: to("/forward") };
