@@ -7,6 +7,7 @@ const CASES: [CacheResult, string][] = [
   [{ kind: "hit", from: "data-centre", ttlSeconds: -1 }, "warmgate; hit; ttl=0; detail=data-centre"],
   [{ kind: "miss", stored: true, refused: false }, "warmgate; fwd=miss; stored"],
   [{ kind: "miss", stored: false, refused: true }, "warmgate; fwd=miss; fwd-status=504; detail=only-if-cached"],
+  [{ kind: "collapsed" }, "warmgate; fwd=miss; collapsed"],
   [{ kind: "request", stored: false }, "warmgate; fwd=request"],
   [{ kind: "bypass", reason: "not-deterministic" }, "warmgate; fwd=bypass; detail=not-deterministic"],
 ];

@@ -12,6 +12,7 @@ import { checkInputs, selectOutputs } from "../../shared/protocol/signature.ts";
 import type { InferenceRequest, InferenceResponse } from "../../shared/protocol/tensor.ts";
 import { type CacheWish, mayServe } from "../cache/cache-control.ts";
 import type { BypassReason } from "../cache/cache-status.ts";
+import { InFlight, pauseMs } from "../cache/in-flight.ts";
 import { IsolateCache } from "../cache/isolate-cache.ts";
 import { predictionKey } from "../cache/prediction-key.ts";
 import { decodeStored, encodeStored, type StoredPrediction, storedPrediction } from "../cache/stored-prediction.ts";
@@ -69,8 +70,32 @@ export async function cacheable(
   return { key, artefact, request, outputs, rows };
 }
 
+/** How long an identical request is waited for at the most; then everybody goes alone. */
+const LONGEST_WAIT_MS = 2_000;
+
 export class PredictionCache {
   readonly #isolate = new IsolateCache<StoredPrediction>(MOST_BYTES, MOST_ENTRIES);
+  readonly #inFlight = new InFlight();
+
+  /**
+   * Lets one request of those with the same key go to the pool, and the others wait for what it brings.
+   *
+   * @param longestMs that this request may wait
+   * @returns the answer that the other one brought, or the word to give back when this request's own has been kept or has failed
+   */
+  async lead(key: string, wish: CacheWish, longestMs: number): Promise<StoredPrediction | (() => void)> {
+    const startedAt = Date.now();
+    for (;;) {
+      const now = Date.now();
+      const brought = this.#isolate.get(key, now);
+      if (brought && mayServe(brought, wish, now)) return brought;
+      const end = this.#inFlight.begin(key, now);
+      if (end) return end;
+      const waitedMs = now - startedAt;
+      if (waitedMs >= Math.min(longestMs, LONGEST_WAIT_MS)) return () => undefined;
+      await scheduler.wait(pauseMs(waitedMs));
+    }
+  }
 
   /** @param now milliseconds since 1970 */
   async find(key: string, wish: CacheWish, environment: string, now: number): Promise<Found | undefined> {

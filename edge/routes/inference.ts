@@ -9,6 +9,7 @@ import { timeBudget } from "../../shared/protocol/time-budget.ts";
 import { readCacheWish } from "../cache/cache-control.ts";
 import { cacheStatus } from "../cache/cache-status.ts";
 import { entityTag, matches } from "../cache/entity-tag.ts";
+import type { StoredPrediction } from "../cache/stored-prediction.ts";
 import type { EdgeSettings } from "../environment.ts";
 import { type Cacheable, cacheable, PredictionCache } from "../gate/cache.ts";
 import { type Decoded, decode } from "../gate/decode.ts";
@@ -163,6 +164,12 @@ async function predict(
   const view = await poolView(settings, keepAlive, Date.now());
   const wish = readCacheWish(request.headers.get("cache-control"), request.headers.get("pragma"));
   const cached = await cacheable(decoded, view?.find(model, version), principal.tenant, maxRows);
+  const answerKnown = (stored: StoredPrediction, about: Cacheable) => {
+    permit.end(true);
+    record.standings = permit.standings();
+    count(context, { tenant: principal.tenant, model, rows: about.rows, deviceMs: 0, cacheHits: 1 });
+    return replyFrom(stored, about, context);
+  };
   const found =
     typeof cached === "string" ? undefined : await predictions.find(cached.key, wish, environment, Date.now());
   record.mark("cache");
@@ -170,52 +177,62 @@ async function predict(
     const { stored, from } = found;
     const ttlSeconds = (stored.expiresAt - Date.now()) / 1_000;
     record.cacheStatus = cacheStatus({ kind: "hit", from, ttlSeconds });
-    permit.end(true);
-    record.standings = permit.standings();
-    count(context, { tenant: principal.tenant, model, rows: cached.rows, deviceMs: 0, cacheHits: 1 });
-    return replyFrom(stored, cached, context);
+    return answerKnown(stored, cached);
   }
   if (wish.onlyIfCached) {
     record.cacheStatus = cacheStatus({ kind: "miss", stored: false, refused: true });
     throw new WarmgateError("not_cached", "the answer is not in the cache, and only-if-cached was asked for");
   }
 
-  const message = toPool(decoded);
-  const now = Date.now();
-  const answer = await forward(
-    {
-      method: "POST",
-      target: `/v2/models/${model}${version === undefined ? "" : `/versions/${version}`}/infer`,
-      ...message,
-      tenant: principal.tenant,
-      maxRows,
-      budgetMs: budgetMs - (now - startedAt),
-      requestId: record.requestId,
-      traceparent: record.trace.traceparent,
-    },
-    settings,
-    now,
-  );
-  record.poolTiming = answer.serverTiming;
-  record.mark("forward");
-  permit.end(true);
-  record.standings = permit.standings();
-  count(context, { tenant: principal.tenant, model, ...answer.usage, cacheHits: 0 });
-  if (typeof cached === "string") {
-    record.cacheStatus = cacheStatus({ kind: "bypass", reason: cached });
-    const plain = decoded.kind === "raw" ? asItCame(answer) : inCallersForm(answer, decoded.request, record);
-    record.mark("encode");
-    return reply(plain, record, request.headers.get("accept-encoding"));
+  const fromPool = async (): Promise<Response> => {
+    const message = toPool(decoded);
+    const now = Date.now();
+    const answer = await forward(
+      {
+        method: "POST",
+        target: `/v2/models/${model}${version === undefined ? "" : `/versions/${version}`}/infer`,
+        ...message,
+        tenant: principal.tenant,
+        maxRows,
+        budgetMs: budgetMs - (now - startedAt),
+        requestId: record.requestId,
+        traceparent: record.trace.traceparent,
+      },
+      settings,
+      now,
+    );
+    record.poolTiming = answer.serverTiming;
+    record.mark("forward");
+    permit.end(true);
+    record.standings = permit.standings();
+    count(context, { tenant: principal.tenant, model, ...answer.usage, cacheHits: 0 });
+    if (typeof cached === "string") {
+      record.cacheStatus = cacheStatus({ kind: "bypass", reason: cached });
+      const plain = decoded.kind === "raw" ? asItCame(answer) : inCallersForm(answer, decoded.request, record);
+      record.mark("encode");
+      return reply(plain, record, request.headers.get("accept-encoding"));
+    }
+    const response = decodeInferenceResponse(answer.body, answer.headerLength);
+    // Filed under what made it: the model may have been replaced since the edge last looked.
+    const mayKeep = !wish.noStore && answer.artefact === cached.artefact;
+    const kept = mayKeep ? await predictions.keep(cached.key, response, environment, Date.now(), keepAlive) : undefined;
+    const isNew = { stored: kept !== undefined };
+    record.cacheStatus = cacheStatus(
+      wish.noCache || wish.noStore ? { kind: "request", ...isNew } : { kind: "miss", refused: false, ...isNew },
+    );
+    return replyFrom(kept ?? response, cached, context);
+  };
+  if (typeof cached === "string" || wish.noCache || wish.noStore) return fromPool();
+  const lead = await predictions.lead(cached.key, wish, (budgetMs - (Date.now() - startedAt)) / 2);
+  if (typeof lead !== "function") {
+    record.cacheStatus = cacheStatus({ kind: "collapsed" });
+    return answerKnown(lead, cached);
   }
-  const response = decodeInferenceResponse(answer.body, answer.headerLength);
-  // Filed under what made it: the model may have been replaced since the edge last looked.
-  const mayKeep = !wish.noStore && answer.artefact === cached.artefact;
-  const kept = mayKeep ? await predictions.keep(cached.key, response, environment, Date.now(), keepAlive) : undefined;
-  const isNew = { stored: kept !== undefined };
-  record.cacheStatus = cacheStatus(
-    wish.noCache || wish.noStore ? { kind: "request", ...isNew } : { kind: "miss", refused: false, ...isNew },
-  );
-  return replyFrom(kept ?? response, cached, context);
+  try {
+    return await fromPool();
+  } finally {
+    lead();
+  }
 }
 
 /** The outputs in the caller's form and order, or the word that it has them already. */

@@ -55,6 +55,12 @@ describe("the prediction cache", () => {
     assert.doesNotMatch(second.headers.get("server-timing") ?? "", /forward|pool/);
   });
 
+  test("of a thousand identical requests at once, one is run", async () => {
+    const statuses = await Promise.all(Array.from({ length: 1_000 }, async () => statusOf(await infer(variant(9)))));
+    const made = statuses.filter((status) => !/hit|collapsed/.test(status));
+    assert.deepEqual(made, ["warmgate; fwd=miss; stored"]);
+  });
+
   test("nobody is answered from another tenant's entries", async () => {
     await statusOf(await infer(variant(2)));
     const other = await client.tenant("cached-too", {});
