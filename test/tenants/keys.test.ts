@@ -128,6 +128,8 @@ describe("API keys", () => {
     await attempt(`/admin/v1/tenants/${key}`, {});
     await attempt("/admin/v1/audit", {});
     await attempt("/admin/v1/tenants/canary/keys", {});
+    await attempt("/healthz", { headers: { "x-request-id": "canary-last" } });
+    await until("all of it to be in the log", () => stack.edgeLog().includes("canary-last"));
     const metrics = await (await fetch(`${stack.opsUrl}/metrics`)).text();
     // The caller's own request id comes back to the caller; nothing else may hold it.
     const told = [...replies.map((reply) => reply.replace(/^x-request-id,.*$/m, "")), metrics, stack.edgeLog()].join(
