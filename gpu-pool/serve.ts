@@ -2,11 +2,15 @@
  * One serving process for one device: wires repository, models, HTTP and operations together.
  *
  * It is ready only when every model on disk has been loaded and warmed, and the way a request takes through the
- * process as well. SIGTERM (or SIGINT, or the end of its supervisor) drains it: readiness goes off, new work is
- * refused, what was taken in is answered, exit code 0. A second signal ends it at once.
+ * process as well. SIGTERM (or SIGINT, or the end of its supervisor) drains it: readiness goes off, the edge is told, new
+ * work is refused, what was taken in is answered, exit code 0. A second signal ends it at once.
  */
 import type { Server } from "node:http";
+import type { Logger } from "pino";
 import packageJson from "../package.json" with { type: "json" };
+import { Announcer } from "./announce/announcer.ts";
+import { EdgeConnection } from "./announce/edge-connection.ts";
+import { reachableOrigin } from "./announce/reachable-origin.ts";
 import { collectGarbage } from "./overload/collect-garbage.ts";
 import { observeOverload } from "./overload/overload-metrics.ts";
 import { OverloadMonitor } from "./overload/overload-monitor.ts";
@@ -32,6 +36,8 @@ process.env.ORT_DISABLE_TELEMETRY = "1";
 
 /** Mean queueing time above which a device counts as overloaded (DAGOR's figure). */
 const OVERLOADED_WAIT_MS = 20;
+/** How long a stopping process still takes requests while the edge is told, unless half of the time to drain is less. */
+const LEAVE_MS = 500;
 
 async function serve(settings: PoolSettings): Promise<void> {
   const log = createLog("pool", settings.logLevel);
@@ -76,9 +82,11 @@ async function serve(settings: PoolSettings): Promise<void> {
   const { maxBodyBytes } = settings;
   const { version } = packageJson;
   const { nodeName: node, hardware } = settings;
-  const identity = { node, device: provider === "cpu" ? "cpu" : `${provider}:${deviceId}`, hardware, provider };
+  const deviceName = provider === "cpu" ? "cpu" : `${provider}:${deviceId}`;
+  const identity = { node, device: deviceName, hardware, provider, startedAt: Date.now() };
+  const description = new NodeDescription(identity, repository, scheduler);
   const server = new PoolServer({
-    description: new NodeDescription(identity, repository, scheduler),
+    description,
     repository,
     scheduler,
     completions,
@@ -92,11 +100,12 @@ async function serve(settings: PoolSettings): Promise<void> {
   });
   const operations = createOperationsServer({
     registry: metrics.registry,
-    ready: () => repository.ready && !server.draining,
+    ready: () => repository.ready && !stopping,
     listModels: () => repository.index(),
   });
 
   let readings: ProcessReadings | undefined;
+  let announcer: Announcer | undefined;
   let stopping = false;
   const stop = (why: string) => {
     if (stopping) process.exit(1);
@@ -106,8 +115,8 @@ async function serve(settings: PoolSettings): Promise<void> {
       log.error({ drainMs: settings.drainMs }, "not drained in time");
       process.exit(1);
     }, settings.drainMs).unref();
-    void server
-      .drain()
+    void Promise.resolve(announcer?.leave(Math.min(LEAVE_MS, settings.drainMs / 2)))
+      .then(() => server.drain())
       .then(() => readings?.stop())
       .then(() => repository.close())
       .then(() => {
@@ -130,19 +139,42 @@ async function serve(settings: PoolSettings): Promise<void> {
   await server.listen(settings.port, settings.host);
   await listenOperations(operations, settings);
   await repository.loadAll();
-  if (stopping) return;
-  // From here on, as loading blocks the loop and takes memory that no refusal would give back.
   const descriptors = descriptorLimit();
   if (descriptors !== undefined) server.limitConnections(await mostConnections(descriptors));
+  if (stopping) return;
+  // From here on, as loading blocks the loop and takes memory that no refusal would give back.
   readings = new ProcessReadings({
     onSample: (sample) => overload.observe(sample),
     memoryLimitBytes: settings.memoryLimitBytes ?? memoryLimit(),
     descriptorLimit: descriptors,
   });
+  announcer = announcerOf(settings, server.port, description, metrics, log);
+  announcer?.start();
   log.info({ port: server.port, models: repository.index().length }, "ready");
   const address = operations.address();
   const opsPort = typeof address === "object" && address ? address.port : 0;
   tellParent({ kind: "ready", port: server.port, opsPort, drainMs: settings.drainMs });
+}
+
+function announcerOf(
+  { announcing, host }: PoolSettings,
+  port: number,
+  node: NodeDescription,
+  metrics: PoolMetrics,
+  log: Logger,
+): Announcer | undefined {
+  const url = announcing?.url ?? reachableOrigin(host, port);
+  if (!announcing || url === undefined) return undefined;
+  const edge = new EdgeConnection(announcing.edge, announcing.key);
+  return new Announcer({
+    url,
+    node,
+    deliver: (word) => edge.deliver(word),
+    clock: realClock,
+    random: Math.random,
+    log,
+    count: (outcome) => metrics.announced(outcome),
+  });
 }
 
 function listenOperations(operations: Server, { opsPort, opsHost }: PoolSettings): Promise<void> {

@@ -103,4 +103,51 @@ describe("settings", () => {
   test("a key on the command line is refused: every process can read that", () => {
     assert.match(refusal(["--models", "m", "--signing-keys", "k1:x"]), /--signing-keys/);
   });
+
+  const ANNOUNCING = ["--models", "m", "--announce-to", "https://edge.example.com"];
+
+  test("announcing is asked for with the edge's address alone; what it says is signed with the first key", () => {
+    const { announcing } = readSettings(ANNOUNCING, KEYS);
+    assert.deepEqual([announcing?.edge, announcing?.url], ["https://edge.example.com", undefined]);
+    assert.equal(announcing?.key.id, "k1");
+    assert.equal(readSettings(["--models", "m"], KEYS).announcing, undefined);
+    const advertised = readSettings([...ANNOUNCING, "--advertise-url", "http://gpu-3:80/"], KEYS);
+    assert.equal(advertised.announcing?.url, "http://gpu-3");
+  });
+
+  test("addresses of the edge and of the process are origins, nothing more", () => {
+    for (const url of [
+      "edge:8787",
+      "ftp://edge",
+      "https://edge/path",
+      "https://edge?a",
+      "https://u@edge",
+      "edge",
+      "",
+    ]) {
+      assert.match(refusal(["--models", "m", "--announce-to", url]), /--announce-to: must be http/, url);
+      assert.match(refusal([...ANNOUNCING, "--advertise-url", url]), /--advertise-url: must be http/, url);
+    }
+  });
+
+  test("a process that listens everywhere cannot say where it is reached unless it is told", () => {
+    for (const host of ["0.0.0.0", "::"]) {
+      assert.match(refusal([...ANNOUNCING, "--host", host]), /needs --advertise-url/);
+      const told = [...ANNOUNCING, "--host", host, "--advertise-url", "http://10.0.0.7:8000"];
+      assert.equal(readSettings(told, KEYS).announcing?.url, "http://10.0.0.7:8000");
+    }
+    assert.equal(readSettings([...ANNOUNCING, "--host", "10.0.0.7"], KEYS).announcing?.url, undefined);
+  });
+
+  test("an address that would be told to nobody is refused", () => {
+    assert.match(refusal(["--models", "m", "--advertise-url", "http://gpu-3"]), /--announce-to/);
+  });
+
+  test("an open pool announces itself only with a key to sign with, and stays open", () => {
+    const open = [...ANNOUNCING, "--pool-auth", "open"];
+    assert.match(refusal(open, {}), /POOL_SIGNING_KEYS is not set.*--announce-to/);
+    const settings = readSettings(open, KEYS);
+    assert.equal(settings.signingKeys, undefined);
+    assert.equal(settings.announcing?.key.id, "k1");
+  });
 });

@@ -2,12 +2,16 @@ import { availableParallelism, hostname } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { nodeLabel, nodeUrl } from "../shared/protocol/pool-node.ts";
 import { parseSigningKeys, type SigningKey } from "../shared/protocol/signing.ts";
+import { reachableOrigin } from "./announce/reachable-origin.ts";
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
-/** Of a node or a class of hardware. */
-const label = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "lower-case letters, digits and - only");
+const origin = z
+  .string()
+  .refine((text) => nodeUrl.safeParse(text).success, "must be http://host:port or https://host, and nothing more")
+  .transform((text) => new URL(text).origin);
 
 const settingsSchema = z
   .object({
@@ -19,8 +23,10 @@ const settingsSchema = z
     "pool-auth": z.enum(["signed", "open"]).default("signed"),
     provider: z.enum(["cpu", "cuda"]).default("cpu"),
     device: z.coerce.number().int().min(0).max(63).default(0),
-    "node-name": label.optional(),
-    hardware: label.optional(),
+    "node-name": nodeLabel.optional(),
+    hardware: nodeLabel.optional(),
+    "announce-to": origin.optional(),
+    "advertise-url": origin.optional(),
     slots: z.coerce.number().int().min(1).max(256).optional(),
     "compute-threads": z.coerce.number().int().min(1).max(256).default(1),
     "max-queue-ms": z.coerce.number().int().min(1).max(600_000).default(2_000),
@@ -46,7 +52,22 @@ const settingsSchema = z
   })
   .refine((given) => given["pool-auth"] === "signed" || isLoopback(given.host), {
     message: "--pool-auth open is for tools on this machine: it is refused on anything but a loopback address",
+  })
+  .refine((given) => given["announce-to"] || !given["advertise-url"], {
+    message: "--advertise-url is told to the edge that --announce-to names; there is none",
+  })
+  .refine((given) => !given["announce-to"] || given["advertise-url"] || reachableOrigin(given.host, given.port), {
+    message: "--announce-to needs --advertise-url with this --host, which is no address to send requests to",
   });
+
+/** To whom a serving process announces itself, and as what. */
+export interface AnnouncingSettings {
+  /** Origin of the edge. */
+  readonly edge: string;
+  /** Where the edge reaches this process; undefined: where it listens. */
+  readonly url: string | undefined;
+  readonly key: SigningKey;
+}
 
 /** What one serving process is told; from the command line, but for the keys, which only the environment may hold. */
 export interface PoolSettings {
@@ -56,7 +77,9 @@ export interface PoolSettings {
   readonly opsPort: number;
   readonly modelFolders: readonly string[];
   /** Undefined: requests need no signature. */
-  readonly signingKeys: readonly SigningKey[] | undefined;
+  readonly signingKeys: SigningKeys | undefined;
+  /** Undefined: it announces itself to nobody. */
+  readonly announcing: AnnouncingSettings | undefined;
   readonly provider: "cpu" | "cuda";
   readonly deviceId: number;
   /** What this process is called among its neighbours. */
@@ -95,6 +118,8 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
       device: option,
       "node-name": option,
       hardware: option,
+      "announce-to": option,
+      "advertise-url": option,
       slots: option,
       "compute-threads": option,
       "max-queue-ms": option,
@@ -114,16 +139,21 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
     throw new Error(faults.join("\n"));
   }
   const given = parsed.data;
+  const edge = given["announce-to"];
+  const open = given["pool-auth"] === "open";
+  // An open pool that announces itself has to sign too: the edge takes no other word.
+  const keys = open && edge === undefined ? undefined : readKeys(environment.POOL_SIGNING_KEYS);
   return {
     host: given.host,
     port: given.port,
     opsHost: given["ops-host"],
     opsPort: given["ops-port"],
     modelFolders: given.models.map((folder) => resolve(folder)),
-    signingKeys: given["pool-auth"] === "open" ? undefined : readKeys(environment.POOL_SIGNING_KEYS),
+    signingKeys: open ? undefined : keys,
+    announcing: keys && edge !== undefined ? { edge, url: given["advertise-url"], key: keys[0] } : undefined,
     provider: given.provider,
     deviceId: given.device,
-    nodeName: given["node-name"] ?? nodeNameOf(hostname(), given.port),
+    nodeName: given["node-name"] ?? nodeNameOf(hostname(), given.port || process.pid),
     hardware: given.hardware ?? given.provider,
     slots: given.slots ?? (given.provider === "cuda" ? 1 : availableParallelism()),
     computeThreads: given["compute-threads"],
@@ -137,7 +167,7 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
   };
 }
 
-/** Several processes on one machine differ in their ports. */
+/** Several processes on one machine differ in their ports, and where the system picks those in their ids. */
 function nodeNameOf(host: string, port: number): string {
   const name = host
     .toLowerCase()
@@ -147,9 +177,13 @@ function nodeNameOf(host: string, port: number): string {
   return `${name || "node"}-${port}`;
 }
 
-function readKeys(text: string | undefined): readonly SigningKey[] {
-  if (!text)
-    throw new Error("the environment variable POOL_SIGNING_KEYS is not set; it is written id:base64url-secret");
+type SigningKeys = ReturnType<typeof parseSigningKeys>;
+
+function readKeys(text: string | undefined): SigningKeys {
+  if (!text) {
+    const use = "--pool-auth signed and --announce-to need it, written id:base64url-secret";
+    throw new Error(`the environment variable POOL_SIGNING_KEYS is not set; ${use}`);
+  }
   try {
     return parseSigningKeys(text);
   } catch (error) {

@@ -118,10 +118,6 @@ export class PoolServer {
     return typeof address === "object" && address ? address.port : 0;
   }
 
-  get draining(): boolean {
-    return this.#draining;
-  }
-
   /** Connections beyond this many are turned away when they come. */
   limitConnections(most: number): void {
     this.#server.maxConnections = Math.min(MOST_CONNECTIONS, most);

@@ -2,11 +2,11 @@
  * A rehearsal: before a process says that it is ready, it sends itself real requests the whole way, socket to socket, so
  * that the first caller does not pay for code that has never run. They are counted like any others.
  */
-import { createHmac, randomUUID } from "node:crypto";
 import { Agent, request } from "node:http";
 import { INFERENCE_HEADER_LENGTH } from "../../shared/protocol/headers.ts";
 import { encodeInferenceRequest } from "../../shared/protocol/request.ts";
-import { formatAuthorization, formatParameters, type SigningKey, textToSign } from "../../shared/protocol/signing.ts";
+import type { SigningKey } from "../../shared/protocol/signing.ts";
+import { signRequest } from "../announce/sign-request.ts";
 import { exampleInput } from "../runtime/example-input.ts";
 import type { ServedModel } from "../runtime/served-model.ts";
 
@@ -46,7 +46,15 @@ function send({ host, port, key }: Stage, agent: Agent, { identity, signature }:
   const path = `/v2/models/${identity.name}/versions/${identity.version}/infer`;
   const headers: Record<string, string> = {};
   if (headerLength !== undefined) headers[INFERENCE_HEADER_LENGTH] = String(headerLength);
-  if (key) headers.authorization = sign(key, path, headers[INFERENCE_HEADER_LENGTH] ?? "", body);
+  if (key) {
+    headers.authorization = signRequest(key, {
+      target: path,
+      headerLength: headers[INFERENCE_HEADER_LENGTH] ?? "",
+      body,
+      timeoutMs: LONGEST_MS,
+      requestId: "rehearsal",
+    });
+  }
   return new Promise((resolve, reject) => {
     const call = request({ host, port, agent, path, method: "POST", headers, timeout: LONGEST_MS }, (reply) => {
       reply.resume().once("end", resolve);
@@ -55,18 +63,4 @@ function send({ host, port, key }: Stage, agent: Agent, { identity, signature }:
     call.once("error", reject);
     call.end(body);
   });
-}
-
-function sign({ id, secret }: SigningKey, target: string, headerLength: string, body: Uint8Array): string {
-  const parameters = formatParameters({
-    keyId: id,
-    signedAt: Date.now(),
-    nonce: randomUUID(),
-    tenant: "",
-    timeoutMs: LONGEST_MS,
-    maxRows: 0,
-    requestId: "rehearsal",
-  });
-  const text = textToSign("POST", target, headerLength, parameters);
-  return formatAuthorization(parameters, createHmac("sha256", secret).update(text).update(body).digest("base64url"));
 }

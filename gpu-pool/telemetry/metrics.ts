@@ -32,6 +32,7 @@ export class PoolMetrics {
   #received = 0;
   readonly #answered: Record<Outcome, number> = { ok: 0, rejected: 0, failed: 0, cancelled: 0 };
   readonly #signatures: Counter<"reason">;
+  readonly #announcements: Counter<"outcome">;
   readonly #byModel: Counter<"model" | "version" | "outcome">;
   readonly #duration: Histogram<"model" | "version">;
   readonly #queue: Histogram<"model" | "version">;
@@ -76,6 +77,12 @@ export class PoolMetrics {
       name: "warmgate_pool_signatures_rejected_total",
       help: "Requests refused for their signature, by reason.",
       labelNames: ["reason"],
+      registers,
+    });
+    this.#announcements = new Counter({
+      name: "warmgate_pool_announcements_total",
+      help: "What this process has told the edge of itself, by outcome: answered, or why it was not.",
+      labelNames: ["outcome"],
       registers,
     });
     this.#byModel = new Counter({
@@ -144,6 +151,10 @@ export class PoolMetrics {
 
   signatureRejected(reason: string): void {
     this.#signatures.inc({ reason });
+  }
+
+  announced(outcome: string): void {
+    this.#announcements.inc({ outcome });
   }
 
   /** One model version's metrics, with the labels looked up once instead of at every request. */
