@@ -7,9 +7,14 @@ import { asWarmgateError, WarmgateError } from "../shared/protocol/errors.ts";
 import { errorReply } from "./gate/reply.ts";
 import { addDeploymentRoutes } from "./routes/admin/deployment.ts";
 import { addKeyRoutes } from "./routes/admin/keys.ts";
+import { addModelRouteRoutes } from "./routes/admin/model-routes.ts";
+import { addNodeRoutes } from "./routes/admin/nodes.ts";
+import { addRolloutRoutes } from "./routes/admin/rollouts.ts";
 import { addTenantRoutes } from "./routes/admin/tenants.ts";
 import { addUsageRoutes } from "./routes/admin/usage.ts";
+import { addAnnouncementRoute } from "./routes/announcements.ts";
 import { addDocumentationRoutes } from "./routes/documentation.ts";
+import { addExplainRoutes } from "./routes/explain.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addInferenceRoutes } from "./routes/inference.ts";
 import { addModelRoutes } from "./routes/models.ts";
@@ -25,6 +30,7 @@ export function createApp(): EdgeApp {
     const record = new RequestRecord(context.req.raw);
     context.set("record", record);
     await next();
+    if (record.silent && context.res.ok) return;
     const now = Date.now();
     const linesPerWrite = Number(context.env.LOG_LINES_PER_WRITE ?? 1);
     log.write(record.logLine(context.res.status, now), linesPerWrite, now, (pending) =>
@@ -44,10 +50,15 @@ export function createApp(): EdgeApp {
   addHealthRoutes(app);
   addModelRoutes(app);
   addInferenceRoutes(app);
+  addExplainRoutes(app);
   addTenantRoutes(app);
   addKeyRoutes(app);
   addUsageRoutes(app);
   addDeploymentRoutes(app);
+  addModelRouteRoutes(app);
+  addRolloutRoutes(app);
+  addNodeRoutes(app);
+  addAnnouncementRoute(app);
   addDocumentationRoutes(app);
 
   const allowed = methodsByPath(app);

@@ -1,7 +1,10 @@
 import { z } from "zod";
 import { importPepper } from "../shared/protocol/api-key.ts";
+import { nodeUrl } from "../shared/protocol/pool-node.ts";
 import { parseSigningKeys } from "../shared/protocol/signing.ts";
 import type { ControlPlane } from "./objects/control-plane.ts";
+import type { PoolDirectory } from "./objects/pool-directory.ts";
+import type { RolloutController } from "./objects/rollout-controller.ts";
 import type { TenantLimiter } from "./objects/tenant-limiter.ts";
 import type { UsageLedger } from "./objects/usage-ledger.ts";
 
@@ -10,10 +13,13 @@ export interface Bindings {
   readonly CONTROL_PLANE: DurableObjectNamespace<ControlPlane>;
   readonly TENANT_LIMITER: DurableObjectNamespace<TenantLimiter>;
   readonly USAGE_LEDGER: DurableObjectNamespace<UsageLedger>;
+  readonly POOL_DIRECTORY: DurableObjectNamespace<PoolDirectory>;
+  readonly ROLLOUT_CONTROLLER: DurableObjectNamespace<RolloutController>;
   /** Coarse shield against floods of failed calls, per address and location; optional. */
   readonly FAILED_CALLS?: RateLimit;
   readonly ENVIRONMENT: string;
-  readonly POOL_URL: string;
+  /** Origins of the pool's nodes, separated by commas; without it nodes announce themselves (`routes/announcements.ts`). */
+  readonly POOL_NODES?: string;
   /** Secret: `id:base64url[,id:base64url]`; the first signs. */
   readonly POOL_SIGNING_KEYS: string;
   /** Secret: at least 32 bytes in base64url. */
@@ -30,10 +36,13 @@ export interface Bindings {
 /** The bindings, checked and ready to use. */
 export interface EdgeSettings {
   readonly environment: string;
-  /** Without a slash at its end. */
-  readonly poolUrl: string;
+  /** Origins of nodes that are asked what they are; undefined where they say it themselves. */
+  readonly poolNodes: readonly string[] | undefined;
+  /** Of the key that signs. */
   readonly signingKeyId: string;
   readonly signingKey: CryptoKey;
+  /** By id; each verifies. */
+  readonly signingKeys: ReadonlyMap<string, CryptoKey>;
   readonly pepper: CryptoKey;
   /** Largest request body in bytes, before and after decompression. */
   readonly maxBodyBytes: number;
@@ -43,9 +52,16 @@ export interface EdgeSettings {
 
 export const DEFAULT_MAX_BODY_BYTES = 16 * 1024 * 1024;
 
+/** More than these announce themselves: each is asked once a second by every data centre. */
+const MOST_STATIC_NODES = 32;
+
 const bindingsSchema = z.object({
   ENVIRONMENT: z.string().regex(/^[a-z]{2,8}$/),
-  POOL_URL: z.url({ protocol: /^https?$/ }),
+  POOL_NODES: z
+    .string()
+    .transform((text) => text.split(",").map((origin) => origin.trim()))
+    .pipe(z.array(nodeUrl).min(1).max(MOST_STATIC_NODES))
+    .optional(),
   POOL_SIGNING_KEYS: z.string().min(1),
   API_KEY_PEPPER: z.string().min(43),
   MAX_BODY_BYTES: z.coerce.number().int().min(1024).default(DEFAULT_MAX_BODY_BYTES),
@@ -72,18 +88,15 @@ export async function readSettings(bindings: Bindings): Promise<EdgeSettings> {
     throw new Error(`missing or invalid bindings: ${[...new Set(names)].join(", ")}`);
   }
   const given = parsed.data;
-  const [first] = parseSigningKeys(given.POOL_SIGNING_KEYS);
+  const keys = parseSigningKeys(given.POOL_SIGNING_KEYS);
+  const [{ id: signingKeyId, secret }, ...others] = keys;
+  const signingKey = await importSigningKey(secret);
+  const signingKeys = new Map([[signingKeyId, signingKey]]);
+  for (const key of others) signingKeys.set(key.id, await importSigningKey(key.secret));
   const settings: EdgeSettings = {
     environment: given.ENVIRONMENT,
-    poolUrl: given.POOL_URL.replace(/\/+$/, ""),
-    signingKeyId: first.id,
-    signingKey: await crypto.subtle.importKey(
-      "raw",
-      Uint8Array.from(first.secret),
-      { name: "HMAC", hash: "SHA-256" },
-      false,
-      ["sign"],
-    ),
+    poolNodes: given.POOL_NODES,
+    ...{ signingKeyId, signingKey, signingKeys },
     pepper: await importPepper(given.API_KEY_PEPPER),
     maxBodyBytes: given.MAX_BODY_BYTES,
     clientAddressHeader: given.CLIENT_ADDRESS_HEADER,
@@ -91,4 +104,9 @@ export async function readSettings(bindings: Bindings): Promise<EdgeSettings> {
   };
   memo = { bindings, settings };
   return settings;
+}
+
+function importSigningKey(secret: Uint8Array): Promise<CryptoKey> {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  return crypto.subtle.importKey("raw", Uint8Array.from(secret), algorithm, false, ["sign", "verify"]);
 }

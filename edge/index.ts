@@ -2,6 +2,8 @@
 import { createApp } from "./app.ts";
 
 export { ControlPlane } from "./objects/control-plane.ts";
+export { PoolDirectory } from "./objects/pool-directory.ts";
+export { RolloutController } from "./objects/rollout-controller.ts";
 export { TenantLimiter } from "./objects/tenant-limiter.ts";
 export { UsageLedger } from "./objects/usage-ledger.ts";
 

@@ -6,21 +6,19 @@
  * answers of models that are declared deterministic are kept; what cannot be read as it was written is no answer.
  */
 import { firstNonFinite } from "../../shared/protocol/non-finite.ts";
-import type { NodeModel } from "../../shared/protocol/pool-node.ts";
-import { decodeRawRequest } from "../../shared/protocol/raw-request.ts";
 import { checkInputs, selectOutputs } from "../../shared/protocol/signature.ts";
 import type { InferenceRequest, InferenceResponse } from "../../shared/protocol/tensor.ts";
 import { type CacheWish, mayServe } from "../cache/cache-control.ts";
 import type { BypassReason } from "../cache/cache-status.ts";
 import { InFlight, pauseMs } from "../cache/in-flight.ts";
 import { IsolateCache } from "../cache/isolate-cache.ts";
-import { predictionKey } from "../cache/prediction-key.ts";
+import { type CacheScope, predictionKey } from "../cache/prediction-key.ts";
 import { decodeStored, encodeStored, type StoredPrediction, storedPrediction } from "../cache/stored-prediction.ts";
 import { jittered } from "../cache/time-to-live.ts";
-import type { Decoded } from "./decode.ts";
+import type { Routed } from "./route.ts";
 
 /** An artefact's answer never changes; the life only bounds how long the data centre keeps what nobody asks for. */
-const TTL_MS = 3_600_000;
+export const USUAL_TTL_SECONDS = 3_600;
 /** A quarter of what an isolate may have. */
 const MOST_BYTES = 32 * 1024 * 1024;
 const MOST_ENTRIES = 20_000;
@@ -43,22 +41,25 @@ export interface Found {
   readonly from: "isolate" | "data-centre";
 }
 
-/** @param maxRows that the caller may send at once; 0: as many as the model takes */
+/**
+ * @param scope whose entries it may see
+ * @param maxRows that the caller may send at once; 0: as many as the model takes
+ */
 export async function cacheable(
-  decoded: Decoded,
-  model: NodeModel | undefined,
-  tenant: string,
+  { capability, contract, decoded }: Pick<Routed, "capability" | "contract" | "decoded">,
+  scope: CacheScope,
   maxRows: number,
 ): Promise<Cacheable | BypassReason> {
+  const model = capability?.model;
   if (!model) return "unknown-model";
   if (!model.deterministic) return "not-deterministic";
+  if (decoded.kind === "raw") return "input";
+  const { request } = decoded;
   const { signature, digest: artefact, maxBatch } = model;
-  let request: InferenceRequest;
   let outputs: readonly string[];
   try {
-    request = decoded.kind === "raw" ? decodeRawRequest(decoded.body, signature.inputs) : decoded.request;
     checkInputs(signature, request.inputs);
-    outputs = selectOutputs(signature, request.outputs);
+    outputs = selectOutputs(contract?.signature ?? signature, request.outputs);
   } catch {
     // The pool says what is wrong, or knows better: the model may be a newer one by now.
     return "input";
@@ -66,7 +67,7 @@ export async function cacheable(
   if (Object.keys(request.parameters).some((name) => !NEUTRAL_PARAMETERS.has(name))) return "parameters";
   const rows = maxBatch > 0 ? (request.inputs[0]?.shape[0] ?? 0) : 1;
   if (maxRows > 0 && rows > maxRows) return "input";
-  const key = await predictionKey({ scope: { tenant }, artefact, inputs: request.inputs, outputs });
+  const key = await predictionKey({ scope, artefact, inputs: request.inputs, outputs });
   return { key, artefact, request, outputs, rows };
 }
 
@@ -113,12 +114,12 @@ export class PredictionCache {
   async keep(
     key: string,
     { modelName, modelVersion, outputs }: InferenceResponse,
-    environment: string,
+    { environment, ttlSeconds }: { readonly environment: string; readonly ttlSeconds: number },
     now: number,
     keepAlive: (pending: Promise<unknown>) => void,
   ): Promise<StoredPrediction | undefined> {
     if (outputs.some((output) => firstNonFinite(output) !== undefined)) return undefined;
-    const ttlMs = jittered(TTL_MS, Math.random());
+    const ttlMs = jittered(ttlSeconds * 1_000, Math.random());
     const stored = await storedPrediction({ modelName, modelVersion, outputs }, now, now + ttlMs);
     this.#remember(key, stored);
     keepAlive(putInDataCentre(key, stored, environment, ttlMs));

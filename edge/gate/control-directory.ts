@@ -11,6 +11,7 @@
 
 import { z } from "zod";
 import { apiKeyRecordSchema } from "../../shared/protocol/api-key.ts";
+import { DEFAULT_PLAN } from "../../shared/protocol/tenant.ts";
 import { limitsSchema } from "../../shared/protocol/tenant-limits.ts";
 import { keySetSchema, tokenIssuerSchema } from "../../shared/protocol/token-issuer.ts";
 import type { Bindings } from "../environment.ts";
@@ -25,6 +26,8 @@ const CACHE_SECONDS = 4;
 
 const resolvedTenantSchema = z.object({
   id: z.string(),
+  // Copies of the release before lack it, for seconds.
+  plan: z.string().default(DEFAULT_PLAN),
   operator: z.boolean(),
   suspended: z.boolean(),
   limits: limitsSchema,

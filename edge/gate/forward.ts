@@ -9,6 +9,7 @@ import { ERROR_KINDS, type ErrorCode, WarmgateError } from "../../shared/protoco
 import {
   INFERENCE_HEADER_LENGTH,
   POOL_ARTEFACT,
+  POOL_LOAD,
   POOL_USAGE,
   SERVER_TIMING,
   TRACEPARENT,
@@ -31,6 +32,8 @@ export interface PoolCall {
   readonly requestId: string;
   /** "" for what the edge asks on its own account. */
   readonly traceparent: string;
+  /** Told what the node says that a request would wait, in milliseconds, also where it refuses. */
+  readonly onWait?: (waitMs: number) => void;
 }
 
 export interface PoolAnswer {
@@ -47,8 +50,16 @@ export interface PoolAnswer {
 const LARGEST_ANSWER = 64 * 1024 * 1024;
 const errorBody = z.object({ error: z.string(), code: z.string() });
 
-/** @throws WarmgateError what the pool refused with, or `pool_unavailable`, `deadline_exceeded`, `bad_pool_response` */
-export async function forward(call: PoolCall, settings: EdgeSettings, now: number): Promise<PoolAnswer> {
+/**
+ * @param origin of the node
+ * @throws WarmgateError what the pool refused with, or `pool_unavailable`, `deadline_exceeded`, `bad_pool_response`
+ */
+export async function forward(
+  call: PoolCall,
+  origin: string,
+  settings: EdgeSettings,
+  now: number,
+): Promise<PoolAnswer> {
   const { method, target, body, tenant, maxRows, requestId } = call;
   const timeoutMs = Math.max(1, Math.floor(call.budgetMs));
   const headerLength = call.headerLength === undefined ? "" : String(call.headerLength);
@@ -63,7 +74,7 @@ export async function forward(call: PoolCall, settings: EdgeSettings, now: numbe
   const signal = AbortSignal.timeout(timeoutMs);
   let response: Response;
   try {
-    response = await fetch(settings.poolUrl + target, {
+    response = await fetch(origin + target, {
       method,
       headers,
       redirect: "manual",
@@ -74,6 +85,8 @@ export async function forward(call: PoolCall, settings: EdgeSettings, now: numbe
     if (signal.aborted) throw expired();
     throw new WarmgateError("pool_unavailable", "the pool cannot be reached", { retryAfterSeconds: 1, cause });
   }
+  const waitMs = readWait(response.headers.get(POOL_LOAD));
+  if (waitMs !== undefined) call.onWait?.(waitMs);
   let answer: Uint8Array;
   try {
     answer = await readCapped(
@@ -126,6 +139,11 @@ function parseJson(body: Uint8Array): unknown {
   } catch {
     return undefined;
   }
+}
+
+function readWait(header: string | null): number | undefined {
+  const match = /^wait=(\d{1,9}(?:\.\d{1,3})?);/.exec(header ?? "");
+  return match ? Number(match[1]) : undefined;
 }
 
 function readUsage(header: string | null): PoolAnswer["usage"] {

@@ -13,7 +13,8 @@ describe("a hundred thousand sprayed keys", () => {
   test("that anybody can make up, checksum and all, cause no look-up and leave nothing behind", async () => {
     const pepper = await importPepper(Buffer.alloc(32, 7).toString("base64url"));
     const settings: EdgeSettings = {
-      ...{ environment: "live", poolUrl: "", signingKeyId: "", signingKey: pepper, pepper },
+      ...{ environment: "live", poolNodes: undefined, signingKeyId: "", signingKey: pepper, pepper },
+      signingKeys: new Map(),
       ...{ maxBodyBytes: 1, clientAddressHeader: undefined, adminHost: undefined },
     };
     let lookUps = 0;

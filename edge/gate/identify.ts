@@ -19,6 +19,8 @@ import { looksLikeToken, verifyToken } from "./verify-token.ts";
 /** A caller that was let in. */
 export interface Principal {
   readonly tenant: string;
+  /** The plan that its tenant is on. */
+  readonly plan: string;
   /** A key's id, or an issuer and the digest of a token's subject; may be logged. */
   readonly kid: string;
   readonly scopes: readonly string[];
@@ -83,6 +85,7 @@ async function identifyKey(presented: string, settings: EdgeSettings, directory:
   noteUse(record, directory, now);
   const principal: Principal = {
     tenant: tenant.id,
+    plan: tenant.plan,
     kid: record.kid,
     scopes: record.scopes,
     operator: tenant.operator,
@@ -107,6 +110,7 @@ async function identifyToken(
   requireActive(tenant);
   const principal: Principal = {
     tenant: tenant.id,
+    plan: tenant.plan,
     kid: token.subject,
     scopes: token.scopes,
     operator: tenant.operator,

@@ -4,11 +4,13 @@ import { ERROR_KINDS, type WarmgateError } from "../../shared/protocol/errors.ts
 import {
   CACHE_STATUS,
   CONFIG_VERSION,
+  EXPLANATION,
   INFERENCE_HEADER_LENGTH,
   REQUEST_ID,
   SERVER_TIMING,
   TRACEPARENT,
 } from "../../shared/protocol/headers.ts";
+import { explanationHeader } from "../telemetry/explanation.ts";
 import type { RequestRecord } from "../telemetry/request-record.ts";
 import { limitHeaders } from "./limit-headers.ts";
 
@@ -70,6 +72,8 @@ function commonHeaders(record: RequestRecord): Record<string, string> {
     [REQUEST_ID]: record.requestId,
     [TRACEPARENT]: record.trace.traceparent,
     [SERVER_TIMING]: record.serverTiming(),
+    ...record.routeHeaders,
+    ...(record.explains ? { [EXPLANATION]: explanationHeader(record) } : {}),
     ...(record.cacheStatus === "" ? {} : { [CACHE_STATUS]: record.cacheStatus }),
     ...(record.entityTag === "" ? {} : { etag: record.entityTag }),
     // A proxy that compresses on its own would break clients that count on the bytes as sent. What has a tag may be kept by the

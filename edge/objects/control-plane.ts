@@ -1,5 +1,5 @@
 /**
- * The truth about tenants, plans, keys, token issuers and what models cost. One object for a deployment; data centres and isolates
+ * The truth about tenants, plans, keys, token issuers, model routes and what models cost. One object for a deployment; data centres and isolates
  * only copy what they read from it, for seconds (`gate/control-directory.ts`).
  *
  * Promises: a change is checked as a whole, then takes effect together with its audit entry and a new configuration version, or
@@ -7,18 +7,19 @@
  * survives eviction, restarts and deploys. Look-ups go by primary keys: their cost does not grow with the number of keys.
  */
 import { DurableObject } from "cloudflare:workers";
-import { z } from "zod";
 import { type ApiKeyRecord, apiKeyRecordSchema } from "../../shared/protocol/api-key.ts";
+import type { ModelRoute } from "../../shared/protocol/model-route.ts";
 import { scopeProblems } from "../../shared/protocol/scope.ts";
 import { type Plan, planSchema, type Tenant, tenantSchema } from "../../shared/protocol/tenant.ts";
 import type { Limits } from "../../shared/protocol/tenant-limits.ts";
 import { type IssuerKeys, type TokenIssuer, tokenIssuerSchema } from "../../shared/protocol/token-issuer.ts";
 import { type Bindings, DEFAULT_MAX_BODY_BYTES } from "../environment.ts";
-import { type Actor, type AuditEntry, type Change, readAudit, recordChange } from "./control/audit.ts";
+import { type Actor, type AuditEntry, readAudit } from "./control/audit.ts";
 import { deleteIssuer, fetchKeySet, listIssuers, writeIssuer, writeKeySet } from "./control/issuers.ts";
 import { findKey, insertKey, listKeys, requireKey, writeKey } from "./control/keys.ts";
-import { type ControlRefusal, type Outcome, Refusal } from "./control/outcome.ts";
-import { migrate } from "./control/schema.ts";
+import { ModelRoutes, type RolloutMove, type StoredRoute } from "./control/model-routes.ts";
+import { type Outcome, Refusal } from "./control/outcome.ts";
+import { ControlStore } from "./control/store.ts";
 import * as tenants from "./control/tenants.ts";
 
 export const CONTROL_PLANE_NAME = "main";
@@ -30,6 +31,7 @@ const KEY_SET_RETRY_MS = 30_000;
 /** A tenant as isolates need it. */
 export interface ResolvedTenant {
   readonly id: string;
+  readonly plan: string;
   readonly operator: boolean;
   readonly suspended: boolean;
   readonly limits: Limits;
@@ -59,12 +61,15 @@ export type KeyView = Omit<ApiKeyRecord, "secretDigests"> & {
 export type TenantView = Tenant & { readonly effectiveLimits: Limits };
 
 export class ControlPlane extends DurableObject<Bindings> {
+  readonly #store: ControlStore;
+  readonly #routes: ModelRoutes;
   readonly #sql: SqlStorage;
 
   constructor(state: DurableObjectState, bindings: Bindings) {
     super(state, bindings);
-    this.#sql = state.storage.sql;
-    state.storage.transactionSync(() => migrate(this.#sql));
+    this.#store = new ControlStore(state.storage);
+    this.#routes = new ModelRoutes(this.#store);
+    this.#sql = this.#store.sql;
   }
 
   // For the gate.
@@ -80,12 +85,12 @@ export class ControlPlane extends DurableObject<Bindings> {
     if (!tenants.tenantExists(this.#sql, id)) return null;
     const { operator, suspended, ...tenant } = tenants.requireTenant(this.#sql, id);
     const limits = tenants.effectiveLimits(this.#sql, tenant);
-    return { id, operator, suspended, limits, version: this.#version() };
+    return { id, plan: tenant.plan, operator, suspended, limits, version: this.#store.version() };
   }
 
   configuration(): Configuration {
     const costs = Object.fromEntries(tenants.modelCosts(this.#sql));
-    return { version: this.#version(), costs, issuers: listIssuers(this.#sql) };
+    return { version: this.#store.version(), costs, issuers: listIssuers(this.#sql) };
   }
 
   /** Notes that a key was used; called at most once a minute for each key and isolate. */
@@ -101,11 +106,11 @@ export class ControlPlane extends DurableObject<Bindings> {
   }
 
   getTenant(id: string): Outcome<TenantView> {
-    return this.#read(() => this.#view(tenants.requireTenant(this.#sql, id)));
+    return this.#store.read(() => this.#view(tenants.requireTenant(this.#sql, id)));
   }
 
   createTenant(actor: Actor, given: Tenant): Outcome<TenantView> {
-    return this.#change(actor, () => {
+    return this.#store.change(actor, () => {
       const tenant = tenantSchema.parse(given);
       if (tenants.tenantExists(this.#sql, tenant.id)) throw new Refusal("conflict", `there is a tenant ${tenant.id}`);
       tenants.checkTenant(this.#sql, tenant, this.#largestBody());
@@ -125,7 +130,7 @@ export class ControlPlane extends DurableObject<Bindings> {
     change: Changes<Pick<Tenant, "plan" | "limits" | "suspended">>,
     inherit: readonly string[],
   ): Outcome<TenantView> {
-    return this.#change(actor, () => {
+    return this.#store.change(actor, () => {
       const before = tenants.requireTenant(this.#sql, id);
       const limits = Object.fromEntries(
         Object.entries({ ...before.limits, ...change.limits }).filter(([name]) => !inherit.includes(name)),
@@ -140,18 +145,18 @@ export class ControlPlane extends DurableObject<Bindings> {
   // Keys. Their text is made by the isolate, which has the pepper; here only digests arrive.
 
   listKeys(tenant: string, after: string, limit: number): Outcome<KeyView[]> {
-    return this.#read(() => {
+    return this.#store.read(() => {
       tenants.requireTenant(this.#sql, tenant);
       return listKeys(this.#sql, tenant, after, limit).map(viewKey);
     });
   }
 
   getKey(tenant: string, kid: string): Outcome<KeyView> {
-    return this.#read(() => viewKey(requireKey(this.#sql, tenant, kid)));
+    return this.#store.read(() => viewKey(requireKey(this.#sql, tenant, kid)));
   }
 
   createKey(actor: Actor, given: ApiKeyRecord): Outcome<KeyView> {
-    return this.#change(actor, () => {
+    return this.#store.change(actor, () => {
       const record = apiKeyRecordSchema.parse(given);
       tenants.requireTenant(this.#sql, record.tenant);
       this.#checkKey(record);
@@ -167,7 +172,7 @@ export class ControlPlane extends DurableObject<Bindings> {
     kid: string,
     change: Changes<Pick<ApiKeyRecord, "name" | "scopes" | "expiresAt" | "limits">>,
   ): Outcome<KeyView> {
-    return this.#change(actor, () => {
+    return this.#store.change(actor, () => {
       const before = this.#liveKey(tenant, kid);
       const after = apiKeyRecordSchema.parse({ ...before, ...change, limits: { ...before.limits, ...change.limits } });
       this.#checkKey(after);
@@ -178,7 +183,7 @@ export class ControlPlane extends DurableObject<Bindings> {
 
   /** Adds a secret; the one before it works until `overlapUntil`, older ones no more. */
   rotateKey(actor: Actor, tenant: string, kid: string, digest: string, overlapUntil: number): Outcome<KeyView> {
-    return this.#change(actor, () => {
+    return this.#store.change(actor, () => {
       const before = this.#liveKey(tenant, kid);
       const [current] = before.secretDigests;
       const kept = current ? [{ digest: current.digest, notAfter: overlapUntil }] : [];
@@ -189,7 +194,7 @@ export class ControlPlane extends DurableObject<Bindings> {
   }
 
   revokeKey(actor: Actor, tenant: string, kid: string, now: number): Outcome<KeyView> {
-    return this.#change(actor, () => {
+    return this.#store.change(actor, () => {
       const before = requireKey(this.#sql, tenant, kid);
       const after = { ...before, revokedAt: before.revokedAt ?? now };
       writeKey(this.#sql, after);
@@ -204,7 +209,7 @@ export class ControlPlane extends DurableObject<Bindings> {
   }
 
   putPlan(actor: Actor, given: Plan): Outcome<Plan> {
-    return this.#change(actor, () => {
+    return this.#store.change(actor, () => {
       const plan = planSchema.parse(given);
       const before = tenants.findPlan(this.#sql, plan.id) ?? null;
       tenants.checkPlan(this.#sql, plan, this.#largestBody());
@@ -214,7 +219,7 @@ export class ControlPlane extends DurableObject<Bindings> {
   }
 
   deletePlan(actor: Actor, id: string): Outcome<Plan> {
-    return this.#change(actor, () => {
+    return this.#store.change(actor, () => {
       const plan = tenants.findPlan(this.#sql, id);
       if (!plan) throw new Refusal("not_found", "there is no such plan");
       tenants.deletePlan(this.#sql, id);
@@ -223,7 +228,7 @@ export class ControlPlane extends DurableObject<Bindings> {
   }
 
   putCost(actor: Actor, model: string, cost: number): Outcome<{ model: string; cost: number }> {
-    return this.#change(actor, () => {
+    return this.#store.change(actor, () => {
       const before = tenants.modelCosts(this.#sql).get(model) ?? null;
       tenants.writeCost(this.#sql, model, cost);
       const value = { model, cost };
@@ -232,7 +237,7 @@ export class ControlPlane extends DurableObject<Bindings> {
   }
 
   deleteCost(actor: Actor, model: string): Outcome<{ model: string; cost: number }> {
-    return this.#change(actor, () => {
+    return this.#store.change(actor, () => {
       const before = tenants.modelCosts(this.#sql).get(model);
       if (before === undefined) throw new Refusal("not_found", "this model has no declared cost");
       tenants.deleteCost(this.#sql, model);
@@ -248,7 +253,7 @@ export class ControlPlane extends DurableObject<Bindings> {
   }
 
   async putIssuer(actor: Actor, given: TokenIssuer): Promise<Outcome<TokenIssuer>> {
-    const outcome = this.#change(actor, () => {
+    const outcome = this.#store.change(actor, () => {
       const issuer = tokenIssuerSchema.parse(given);
       const before = this.listIssuers().find(({ id }) => id === issuer.id) ?? null;
       writeIssuer(this.#sql, issuer);
@@ -262,7 +267,7 @@ export class ControlPlane extends DurableObject<Bindings> {
   }
 
   deleteIssuer(actor: Actor, id: string): Outcome<TokenIssuer> {
-    return this.#change(actor, () => {
+    return this.#store.change(actor, () => {
       const before = this.listIssuers().find((issuer) => issuer.id === id);
       if (!before) throw new Refusal("not_found", "there is no such issuer");
       deleteIssuer(this.#sql, id);
@@ -289,6 +294,34 @@ export class ControlPlane extends DurableObject<Bindings> {
     if (issuers.length > 0) await this.ctx.storage.setAlarm(Date.now() + pauseMs * (0.9 + 0.2 * Math.random()));
   }
 
+  // Model routes.
+
+  /** For the gate; null is the word that there is none. */
+  resolveRoute(name: string): StoredRoute | null {
+    return this.#routes.find(name);
+  }
+
+  listRoutes(after: string, limit: number): StoredRoute[] {
+    return this.#routes.list(after, limit);
+  }
+
+  getRoute(name: string): Outcome<StoredRoute> {
+    return this.#routes.get(name);
+  }
+
+  putRoute(actor: Actor, route: ModelRoute, expected: number): Outcome<StoredRoute> {
+    return this.#routes.put(actor, route, expected);
+  }
+
+  deleteRoute(actor: Actor, name: string): Outcome<StoredRoute> {
+    return this.#routes.delete(actor, name);
+  }
+
+  /** For the rollout's controller (`rollout-controller.ts`). */
+  moveRoute(actor: Actor, name: string, rollout: string | null, move: RolloutMove): Outcome<StoredRoute> {
+    return this.#routes.move(actor, name, rollout, move);
+  }
+
   /** Newest first. @param tenant null: of all tenants and of the deployment */
   audit(tenant: string | null, before: number | null, limit: number): AuditEntry[] {
     return readAudit(this.#sql, tenant, before, limit);
@@ -303,7 +336,7 @@ export class ControlPlane extends DurableObject<Bindings> {
         if (!tenants.tenantExists(this.#sql, tenant.id)) tenants.writeTenant(this.#sql, tenant);
       }
       for (const key of given.keys) if (!findKey(this.#sql, key.kid)) writeKey(this.#sql, key);
-      this.#nextVersion();
+      this.#store.nextVersion();
     });
   }
 
@@ -326,37 +359,6 @@ export class ControlPlane extends DurableObject<Bindings> {
   #largestBody(): number {
     return Number(this.env.MAX_BODY_BYTES ?? DEFAULT_MAX_BODY_BYTES);
   }
-
-  #version(): number {
-    return z.int().parse(this.#sql.exec("SELECT version FROM config_version").one().version);
-  }
-
-  #nextVersion(): number {
-    return z
-      .int()
-      .parse(this.#sql.exec("UPDATE config_version SET version = version + 1 RETURNING version").one().version);
-  }
-
-  #read<Value>(read: () => Value): Outcome<Value> {
-    try {
-      return { value: read(), version: this.#version() };
-    } catch (error) {
-      return refusalOf(error);
-    }
-  }
-
-  #change<Value>(actor: Actor, make: () => { readonly value: Value; readonly change: Change }): Outcome<Value> {
-    try {
-      return this.ctx.storage.transactionSync(() => {
-        const { value, change } = make();
-        const version = this.#nextVersion();
-        recordChange(this.#sql, actor, change, version, Date.now());
-        return { value, version };
-      });
-    } catch (error) {
-      return refusalOf(error);
-    }
-  }
 }
 
 function keyChange(action: string, before: ApiKeyRecord | undefined, after: ApiKeyRecord) {
@@ -367,13 +369,4 @@ function keyChange(action: string, before: ApiKeyRecord | undefined, after: ApiK
 
 function viewKey({ secretDigests, ...record }: ApiKeyRecord): KeyView {
   return { ...record, secrets: secretDigests.map(({ notAfter }) => ({ notAfter })) };
-}
-
-function refusalOf(error: unknown): ControlRefusal {
-  if (error instanceof Refusal) return error.outcome;
-  if (error instanceof z.ZodError) {
-    const problems = error.issues.map(({ path, message }) => [path.join("."), message].filter(Boolean).join(": "));
-    return { refused: "invalid_configuration", problems };
-  }
-  throw error;
 }

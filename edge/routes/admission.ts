@@ -25,7 +25,7 @@ export async function authenticate(context: EdgeContext): Promise<Admitted> {
   const startedAt = Date.now();
   const settings = await readSettings(context.env);
   const { headers } = context.req.raw;
-  const keepAlive = (pending: Promise<unknown>) => context.executionCtx.waitUntil(pending);
+  const keepAlive = keepAliveOf(context);
   const shield = new Shield(context.env.FAILED_CALLS, headers, settings.clientAddressHeader);
   const directory = new ControlDirectory(context.env, keepAlive);
   let principal: Principal;
@@ -71,10 +71,9 @@ export async function withinLimits<Result>(
 ): Promise<Result> {
   const record = context.get("record");
   const limiter = () => context.env.TENANT_LIMITER.getByName(principal.tenant);
-  const keepAlive = (pending: Promise<void>) => context.executionCtx.waitUntil(pending);
   let permit: Permit;
   try {
-    permit = await limit(principal, limiter, units, budgetMs, keepAlive);
+    permit = await limit(principal, limiter, units, budgetMs, keepAliveOf(context));
   } catch (error) {
     if (error instanceof LimitError) record.standings = error.standings;
     throw error;
@@ -87,4 +86,9 @@ export async function withinLimits<Result>(
     // Without effect when it was ended before, as used.
     permit.end(false);
   }
+}
+
+/** Lets work go on behind the reply. */
+export function keepAliveOf({ executionCtx }: EdgeContext): (pending: Promise<unknown>) => void {
+  return (pending) => executionCtx.waitUntil(pending);
 }

@@ -3,8 +3,10 @@ import packageJson from "../../package.json";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { readSettings } from "../environment.ts";
 import { BoundedMemo } from "../gate/bounded-memo.ts";
-import { forward } from "../gate/forward.ts";
+import { dispatch } from "../gate/dispatch.ts";
+import { poolView } from "../gate/pool-view.ts";
 import { reply } from "../gate/reply.ts";
+import { keepAliveOf } from "./admission.ts";
 import { addRoute, type EdgeApp, type EdgeContext } from "./route.ts";
 import { json, refusals, serverMetadataSchema } from "./schemas.ts";
 
@@ -12,7 +14,7 @@ import { json, refusals, serverMetadataSchema } from "./schemas.ts";
 const EXTENSIONS = ["binary_tensor_data", "model_configuration", "schedule_policy"];
 const READY_BUDGET_MS = 1_000;
 const READY_MEMO_MS = 1_000;
-/** Probes come in swarms; one of them a second asks the pool. Keyed by the pool's address. */
+/** Probes come in swarms; one of them a second asks the pool. */
 const readiness = new BoundedMemo<boolean>(4);
 
 const liveSchema = z.object({ live: z.boolean() }).openapi("Live");
@@ -46,27 +48,22 @@ async function ready(context: EdgeContext): Promise<Response> {
   const settings = await readSettings(context.env);
   const record = context.get("record");
   const now = Date.now();
-  let isReady = readiness.get(settings.poolUrl, now);
+  let isReady = readiness.get(settings.environment, now);
   if (isReady === undefined) {
-    isReady = await forward(
-      {
-        method: "GET",
-        target: "/v2/health/ready",
-        body: new Uint8Array(0),
-        tenant: "",
-        maxRows: 0,
-        budgetMs: READY_BUDGET_MS,
-        requestId: record.requestId,
-        traceparent: record.trace.traceparent,
-      },
-      settings,
-      now,
-    ).then(
-      () => true,
-      () => false,
-    );
+    const view = await poolView(settings, context.env, keepAliveOf(context), now);
+    const call = {
+      ...{ method: "GET" as const, target: "/v2/health/ready", body: new Uint8Array(0), tenant: "", maxRows: 0 },
+      ...{ budgetMs: READY_BUDGET_MS, requestId: record.requestId, traceparent: record.trace.traceparent },
+    };
+    const anyNode = { capability: undefined, hardware: null };
+    isReady =
+      view !== undefined &&
+      (await dispatch(view, anyNode, call, settings, record.decisions.trail).then(
+        () => true,
+        () => false,
+      ));
     // Only good news is kept: the first probe after a start must not be told what an earlier one saw.
-    if (isReady) readiness.set(settings.poolUrl, true, now + READY_MEMO_MS);
+    if (isReady) readiness.set(settings.environment, true, now + READY_MEMO_MS);
   }
   if (!isReady) throw new WarmgateError("pool_unavailable", "the pool is not ready", { retryAfterSeconds: 1 });
   return answer(context, { ready: true });

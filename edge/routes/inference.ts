@@ -1,7 +1,9 @@
 import type { RouteConfig } from "@hono/zod-openapi";
-import { TIMEOUT_MS } from "../../shared/protocol/headers.ts";
+import { WarmgateError } from "../../shared/protocol/errors.ts";
+import { EXPLAIN, TIMEOUT_MS } from "../../shared/protocol/headers.ts";
 import { checkModelName } from "../../shared/protocol/model-name.ts";
 import { timeBudget } from "../../shared/protocol/time-budget.ts";
+import { type Principal, requireScope } from "../gate/identify.ts";
 import { admit, withinLimits } from "./admission.ts";
 import { predict } from "./prediction.ts";
 import { addRoute, type EdgeApp, type EdgeContext, pathParameter } from "./route.ts";
@@ -64,6 +66,7 @@ const definition: Omit<RouteConfig, "path"> = {
       ...(["unsupported_media_type", "unsupported_encoding", "internal", "model_failed", "non_finite_output"] as const),
       ...(["not_implemented", "bad_pool_response", "model_not_ready", "overloaded", "pool_unavailable"] as const),
       ...(["deadline_unreachable", "deadline_exceeded", "not_cached"] as const),
+      ...(["contract_not_found", "hardware_unavailable"] as const),
     ),
     304: {
       description:
@@ -114,6 +117,7 @@ async function infer(context: EdgeContext): Promise<Response> {
   const version = context.req.param("version");
   checkModelName(model, version);
   const admitted = await admit(context, model);
+  record.explains = wantsExplanation(request.headers, admitted.principal);
   record.mark("identify");
   const units = admitted.principal.configuration.costs[model] ?? 1;
   // What the body says can only shorten it, and the body has not been read.
@@ -121,4 +125,13 @@ async function infer(context: EdgeContext): Promise<Response> {
   return withinLimits(context, admitted.principal, { units, budgetMs }, (permit) =>
     predict(context, admitted, budgetMs, permit),
   );
+}
+
+/** @throws WarmgateError `forbidden` for who may not have it, `invalid_request` */
+function wantsExplanation(headers: Headers, principal: Principal): boolean {
+  const wish = headers.get(EXPLAIN);
+  if (wish === null) return false;
+  if (wish !== "1") throw new WarmgateError("invalid_request", `${EXPLAIN} must be 1, or left out`);
+  requireScope(principal, "explain");
+  return true;
 }

@@ -1,7 +1,9 @@
-/** What becomes of a prediction that was let in: decoded, looked up in the cache, else made by the pool; replied, and counted. */
+/**
+ * What becomes of a prediction that was let in: decoded, routed, looked up in the cache, else made by a node of the pool; replied, counted,
+ * and where a rollout or a shadow wants to know, observed.
+ */
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { TIMEOUT_MS } from "../../shared/protocol/headers.ts";
-import { encodeInferenceRequest } from "../../shared/protocol/request.ts";
 import { decodeInferenceResponse, encodeInferenceResponse } from "../../shared/protocol/response.ts";
 import type { InferenceRequest, InferenceResponse } from "../../shared/protocol/tensor.ts";
 import { timeBudget } from "../../shared/protocol/time-budget.ts";
@@ -10,46 +12,57 @@ import { type BypassReason, type CacheResult, cacheStatus } from "../cache/cache
 import { entityTag, matches } from "../cache/entity-tag.ts";
 import type { StoredPrediction } from "../cache/stored-prediction.ts";
 import type { EdgeSettings } from "../environment.ts";
-import { type Cacheable, cacheable, PredictionCache } from "../gate/cache.ts";
-import { type Decoded, decode } from "../gate/decode.ts";
-import { forward, type PoolAnswer } from "../gate/forward.ts";
+import { type Cacheable, cacheable, PredictionCache, USUAL_TTL_SECONDS } from "../gate/cache.ts";
+import { decode } from "../gate/decode.ts";
+import { dispatch, nobody } from "../gate/dispatch.ts";
+import type { PoolAnswer } from "../gate/forward.ts";
 import type { Principal } from "../gate/identify.ts";
 import type { Permit } from "../gate/limit.ts";
 import { Meter, type Use } from "../gate/meter.ts";
+import { type Observed, observe } from "../gate/observe.ts";
 import { poolView } from "../gate/pool-view.ts";
 import { type Answer, notModified, reply } from "../gate/reply.ts";
+import { type Routed, readRouteAsk, route } from "../gate/route.ts";
+import { findRoute } from "../gate/route-directory.ts";
+import { routeHeaders } from "../gate/route-headers.ts";
+import { inferTarget, toPool } from "../gate/to-pool.ts";
+import type { PoolView } from "../pool/pool-view.ts";
 import type { RequestRecord } from "../telemetry/request-record.ts";
-import type { Admitted } from "./admission.ts";
+import { type Admitted, keepAliveOf } from "./admission.ts";
 import { type EdgeContext, pathParameter } from "./route.ts";
 
 const meter = new Meter();
-const predictions = new PredictionCache();
+export const predictions = new PredictionCache();
 
-/** @throws WarmgateError every refusal of the body, the cache and the pool */
+/** A prediction that somebody may have and asks for, and what it stands for. */
+export interface Asked {
+  readonly context: EdgeContext;
+  readonly settings: EdgeSettings;
+  readonly principal: Principal;
+  readonly wish: CacheWish;
+  /** As the caller named it. */
+  readonly name: string;
+  readonly view: PoolView;
+  readonly routed: Routed;
+  readonly maxRows: number;
+  /** Milliseconds since 1970. */
+  readonly deadline: number;
+  /** What it is cached by, or why it is not. */
+  readonly cached: Cacheable | BypassReason;
+}
+
+type Charged = Asked & { readonly permit: Permit };
+
+/** @throws WarmgateError every refusal of the body, the route, the cache and the pool */
 export async function predict(
   context: EdgeContext,
-  { settings, principal, startedAt }: Admitted,
+  admitted: Admitted,
   longestMs: number,
   permit: Permit,
 ): Promise<Response> {
   const record = context.get("record");
-  const { headers } = context.req.raw;
-  const { decoded, bytes } = await decode(context.req.raw, largestBody(settings, principal), longestMs);
-  record.bytesIn = bytes;
-  const parameters = decoded.kind === "tensors" ? decoded.request.parameters : {};
-  const budgetMs = timeBudget(headers.get(TIMEOUT_MS) ?? undefined, parameters);
-  record.mark("decode");
-
-  const model = pathParameter(context, "model");
-  const version = context.req.param("version");
-  const maxRows = smallest(principal, "maxBatch") ?? 0;
-  const wish = readCacheWish(headers.get("cache-control"), headers.get("pragma"));
-  const asked: Asked = {
-    ...{ context, settings, permit, decoded, wish, model, maxRows },
-    ...{ version, tenant: principal.tenant, deadline: startedAt + budgetMs },
-  };
-  const view = await poolView(settings, keepAliveOf(context), Date.now());
-  const cached = await cacheable(decoded, view?.find(model, version), principal.tenant, maxRows);
+  const asked: Charged = { ...(await ask(context, admitted, longestMs)), permit };
+  const { cached, wish, settings, deadline } = asked;
   if (typeof cached === "string") {
     if (wish.onlyIfCached) throw notCached(record);
     return uncached(asked, cached);
@@ -62,7 +75,7 @@ export async function predict(
   }
   if (wish.onlyIfCached) throw notCached(record);
   if (wish.noCache || wish.noStore) return made(asked, cached);
-  const lead = await predictions.lead(cached.key, wish, (asked.deadline - Date.now()) / 2);
+  const lead = await predictions.lead(cached.key, wish, (deadline - Date.now()) / 2);
   if (typeof lead !== "function") return known(asked, cached, lead, { kind: "collapsed" });
   try {
     return await made(asked, cached);
@@ -71,23 +84,46 @@ export async function predict(
   }
 }
 
-/** A prediction that somebody may have and asks for. */
-interface Asked {
-  readonly context: EdgeContext;
-  readonly settings: EdgeSettings;
-  readonly permit: Permit;
-  readonly decoded: Decoded;
-  readonly wish: CacheWish;
-  readonly tenant: string;
-  readonly model: string;
-  readonly version: string | undefined;
-  readonly maxRows: number;
-  /** Milliseconds since 1970. */
-  readonly deadline: number;
-}
+/**
+ * Reads what is asked for, and finds out what it stands for.
+ *
+ * @throws WarmgateError every refusal of the body and the route
+ */
+export async function ask(
+  context: EdgeContext,
+  { settings, principal, startedAt }: Admitted,
+  longestMs: number,
+): Promise<Asked> {
+  const record = context.get("record");
+  const { headers } = context.req.raw;
+  const name = pathParameter(context, "model");
+  const routeAsk = readRouteAsk(headers, context.req.param("version"));
+  const { decoded, bytes } = await decode(context.req.raw, largestBody(settings, principal), longestMs);
+  record.bytesIn = bytes;
+  const parameters = decoded.kind === "tensors" ? decoded.request.parameters : {};
+  const budgetMs = timeBudget(headers.get(TIMEOUT_MS) ?? undefined, parameters);
+  record.mark("decode");
 
-function keepAliveOf(context: EdgeContext): (pending: Promise<unknown>) => void {
-  return (pending) => context.executionCtx.waitUntil(pending);
+  const keepAlive = keepAliveOf(context);
+  const now = Date.now();
+  const view = await poolView(settings, context.env, keepAlive, now);
+  if (!view) throw nobody();
+  const knownRoute = await findRoute(name, context.env, keepAlive, now);
+  const { decisions } = record;
+  decisions.known = knownRoute;
+  const routed = await route(name, routeAsk, knownRoute, view, decoded, principal, headers);
+  decisions.routed = routed;
+  decisions.available = view.versions(routed.model);
+  record.routeHeaders = routeHeaders(routed);
+  const maxRows = smallest(principal, "maxBatch") ?? 0;
+  const scope = routed.route?.cache.scope === "shared" ? "shared" : { tenant: principal.tenant };
+  const cached = await cacheable(routed, scope, maxRows);
+  if (typeof cached !== "string") decisions.cacheKey = cached.key;
+  record.mark("route");
+  return {
+    ...{ context, settings, principal, name, view, routed, maxRows, cached },
+    ...{ wish: readCacheWish(headers.get("cache-control"), headers.get("pragma")), deadline: startedAt + budgetMs },
+  };
 }
 
 function notCached(record: RequestRecord): WarmgateError {
@@ -96,21 +132,21 @@ function notCached(record: RequestRecord): WarmgateError {
 }
 
 /** Answered without the pool. */
-function known(asked: Asked, about: Cacheable, stored: StoredPrediction, result: CacheResult): Response {
+function known(asked: Charged, about: Cacheable, stored: StoredPrediction, result: CacheResult): Response {
   asked.context.get("record").cacheStatus = cacheStatus(result);
   return replyFrom(stored, about, asked, { rows: about.rows, deviceMs: 0, cacheHits: 1 });
 }
 
 /** Answered by the pool, and kept where that may be. */
-async function made(asked: Asked, about: Cacheable): Promise<Response> {
-  const { context, settings, wish } = asked;
+async function made(asked: Charged, about: Cacheable): Promise<Response> {
+  const { context, settings, wish, routed } = asked;
   const answer = await fromPool(asked);
   const response = decodeInferenceResponse(answer.body, answer.headerLength);
+  observe(observed(asked), { response, ms: answer.ms });
   // Filed under what made it: the model may have been replaced since the edge last looked.
   const mayKeep = !wish.noStore && answer.artefact === about.artefact;
-  const kept = mayKeep
-    ? await predictions.keep(about.key, response, settings.environment, Date.now(), keepAliveOf(context))
-    : undefined;
+  const how = { environment: settings.environment, ttlSeconds: routed.route?.cache.ttlSeconds ?? USUAL_TTL_SECONDS };
+  const kept = mayKeep ? await predictions.keep(about.key, response, how, Date.now(), keepAliveOf(context)) : undefined;
   const stored = kept !== undefined;
   context.get("record").cacheStatus = cacheStatus(
     wish.noCache || wish.noStore ? { kind: "request", stored } : { kind: "miss", refused: false, stored },
@@ -119,62 +155,67 @@ async function made(asked: Asked, about: Cacheable): Promise<Response> {
 }
 
 /** Answered by the pool, past the cache. */
-async function uncached(asked: Asked, reason: BypassReason): Promise<Response> {
-  const { context, decoded } = asked;
+async function uncached(asked: Charged, reason: BypassReason): Promise<Response> {
+  const { context, routed, name } = asked;
   const record = context.get("record");
   const answer = await fromPool(asked);
   record.cacheStatus = cacheStatus({ kind: "bypass", reason });
-  const encoded = decoded.kind === "raw" ? asItCame(answer) : inCallersForm(answer, decoded.request, record);
+  let encoded: Answer;
+  if (routed.decoded.kind === "tensors") {
+    const response = decodeInferenceResponse(answer.body, answer.headerLength);
+    observe(observed(asked), { response, ms: answer.ms });
+    record.version = response.modelVersion;
+    encoded = inCallersForm({ ...response, modelName: name }, routed.decoded.request);
+  } else encoded = { body: answer.body, headerLength: answer.headerLength ?? undefined };
   record.mark("encode");
   used(asked, { ...answer.usage, cacheHits: 0 });
   return reply(encoded, record, context.req.raw.headers.get("accept-encoding"));
 }
 
-async function fromPool(asked: Asked): Promise<PoolAnswer> {
-  const { context, settings, decoded, tenant, model, version, maxRows, deadline } = asked;
+async function fromPool(asked: Charged): Promise<PoolAnswer & { readonly ms: number }> {
+  const { context, settings, principal, view, routed, maxRows, deadline } = asked;
   const record = context.get("record");
-  const message = toPool(decoded);
-  const now = Date.now();
-  const answer = await forward(
-    {
-      method: "POST",
-      target: `/v2/models/${model}${version === undefined ? "" : `/versions/${version}`}/infer`,
-      ...message,
-      tenant,
-      maxRows,
-      budgetMs: deadline - now,
-      requestId: record.requestId,
-      traceparent: record.trace.traceparent,
-    },
-    settings,
-    now,
-  );
-  record.poolTiming = answer.serverTiming;
-  record.mark("forward");
-  return answer;
+  const startedAt = Date.now();
+  const call = {
+    ...{ method: "POST" as const, target: inferTarget(routed), ...toPool(routed), tenant: principal.tenant, maxRows },
+    ...{ budgetMs: deadline - startedAt, requestId: record.requestId, traceparent: record.trace.traceparent },
+  };
+  try {
+    const answer = await dispatch(view, routed, call, settings, record.decisions.trail);
+    record.poolTiming = answer.serverTiming;
+    return { ...answer, ms: Date.now() - startedAt };
+  } catch (error) {
+    observe(observed(asked), { error, ms: Date.now() - startedAt });
+    throw error;
+  } finally {
+    record.mark("forward");
+  }
+}
+
+function observed({ context, settings, view, routed, principal }: Asked): Observed {
+  return { bindings: context.env, settings, view, routed, tenant: principal.tenant, keepAlive: keepAliveOf(context) };
 }
 
 /** Ends the permit as used, and counts the use; once there is an answer in the caller's form, for nobody pays for a refusal. */
-function used({ context, permit, tenant, model }: Asked, use: Omit<Use, "tenant" | "model">): void {
+function used({ context, permit, principal, name }: Charged, use: Omit<Use, "tenant" | "model">): void {
   permit.end(true);
   context.get("record").standings = permit.standings();
-  count(context, { tenant, model, ...use });
+  count(context, { tenant: principal.tenant, model: name, ...use });
 }
 
 /** The outputs in the caller's form and order, or the word that it has them already. */
 function replyFrom(
-  { modelName, modelVersion, outputs, ...rest }: InferenceResponse & { readonly contentDigest?: string },
+  { modelVersion, outputs, ...rest }: InferenceResponse & { readonly contentDigest?: string },
   { request, outputs: names }: Cacheable,
-  asked: Asked,
+  asked: Charged,
   use: Omit<Use, "tenant" | "model">,
 ): Response {
-  const { context } = asked;
+  const { context, name: modelName } = asked;
   const record = context.get("record");
   const { headers } = context.req.raw;
   record.version = modelVersion;
   const ordered = names.flatMap((name) => outputs.find((output) => output.name === name) ?? []);
-  const id = request.id === undefined ? {} : { id: request.id };
-  const encoded = encodeInferenceResponse({ modelName, modelVersion, ...id, outputs: ordered }, request);
+  const encoded = inCallersForm({ modelName, modelVersion, outputs: ordered }, request);
   if (rest.contentDigest !== undefined) {
     const form = names.map((name) => ({
       name,
@@ -207,24 +248,7 @@ function smallest({ limits, keyLimits }: Principal, name: "maxBodyBytes" | "maxB
   return own === null || tenants === null ? (own ?? tenants) : Math.min(own, tenants);
 }
 
-/** What the pool is sent: binary tensors, and every output wanted back as binary. */
-function toPool(decoded: Decoded): { readonly body: Uint8Array; readonly headerLength: number | string | undefined } {
-  if (decoded.kind === "raw") return { body: decoded.body, headerLength: "0" };
-  const { inputs, parameters, outputs } = decoded.request;
-  return encodeInferenceRequest({
-    inputs,
-    parameters,
-    binaryOutput: true,
-    ...(outputs === undefined ? {} : { outputs: outputs.map(({ name }) => ({ name, binary: true })) }),
-  });
-}
-
-function asItCame({ body: bytes, headerLength }: PoolAnswer): Answer {
-  return { body: bytes, headerLength: headerLength ?? undefined };
-}
-
-function inCallersForm(answer: PoolAnswer, asked: InferenceRequest, record: { version: string | undefined }): Answer {
-  const response = decodeInferenceResponse(answer.body, answer.headerLength);
-  record.version = response.modelVersion;
-  return encodeInferenceResponse({ ...response, ...(asked.id === undefined ? {} : { id: asked.id }) }, asked);
+function inCallersForm(response: InferenceResponse, request: InferenceRequest): Answer {
+  const id = request.id === undefined ? {} : { id: request.id };
+  return encodeInferenceResponse({ ...response, ...id }, request);
 }

@@ -6,6 +6,7 @@
  * there; on one machine they are real.
  */
 import type { LimitStanding } from "../../shared/control/lease-messages.ts";
+import type { Decisions } from "./explanation.ts";
 import { continueTrace, type TraceContext } from "./trace-context.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
@@ -29,6 +30,14 @@ export class RequestRecord {
   cacheStatus = "";
   /** Names the reply's bytes; empty where nothing does. */
   entityTag = "";
+  /** What was decided, for the explanation. */
+  readonly decisions: Decisions = { trail: { attempts: [] } };
+  /** Whether the caller asked for an explanation and may have it. */
+  explains = false;
+  /** What the reply's headers say of the contract and the experiment. */
+  routeHeaders: Readonly<Record<string, string>> = {};
+  /** Heartbeats are not worth a line each. */
+  silent = false;
   /** The pool's own stages, as it reported them. */
   poolTiming = "";
   bytesIn = 0;
@@ -73,6 +82,7 @@ export class RequestRecord {
       kid: this.kid,
       model: this.model,
       version: this.version,
+      node: this.decisions.trail.attempts.at(-1)?.node,
       cache: this.cacheStatus === "" ? undefined : this.cacheStatus,
       ms: round(performance.now() - this.#startedAt),
       stages: Object.fromEntries(this.#stages.map(([name, ms]) => [name, round(ms)])),

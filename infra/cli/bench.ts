@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { addedLatency, printAddedLatency } from "../../test/bench/added-latency.ts";
 import { LARGE, SMALL } from "../../test/bench/bench-model.ts";
+import { type CacheHitComparisons, cacheHitsAgainstConstant } from "../../test/bench/cache-hits.ts";
 import { coldStart } from "../../test/bench/cold-start.ts";
 import type { Comparison, Measured } from "../../test/bench/compare.ts";
 import { edgeAgainstForwarder } from "../../test/bench/edge-against-forwarder.ts";
@@ -24,6 +25,7 @@ import { UsageError } from "./usage-error.ts";
 const SUITES: Readonly<Record<string, (rounds: number) => Promise<SuiteResult>>> = {
   pool,
   edge,
+  cache,
   cold,
   efficiency: efficiencySuite,
   overload: overloadSuite,
@@ -91,6 +93,24 @@ async function edge(rounds: number): Promise<SuiteResult> {
   console.log();
   printComparison(compared.floor);
   return { figures: compared };
+}
+
+async function cache(rounds: number): Promise<SuiteResult> {
+  console.log(`\nAnswers from the cache, JSON prediction of digits, ${CONNECTIONS} connections\n`);
+  const throughput = await cacheHitsAgainstConstant(CONNECTIONS, rounds);
+  printHits(throughput);
+  console.log("\nThe same, one connection\n");
+  const latency = await cacheHitsAgainstConstant(1, rounds);
+  printHits(latency);
+  return { figures: { throughput, latency } };
+}
+
+function printHits({ isolate, dataCentre }: CacheHitComparisons): void {
+  for (const comparison of [isolate, dataCentre]) {
+    printComparison(comparison);
+    const { ours, theirs } = comparison;
+    console.log(`  p50 over the constant Worker's: ${(ours.p50Ms / theirs.p50Ms).toFixed(2)}\n`);
+  }
 }
 
 async function cold(): Promise<SuiteResult> {

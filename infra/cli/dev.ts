@@ -34,6 +34,7 @@ export async function dev(args: string[]): Promise<number> {
     [
       ...["dev", "--port", "8787", "--ip", "127.0.0.1", "--persist-to", folder.file("dev-state")],
       ...["--var", "ENVIRONMENT:local"],
+      ...["--var", "POOL_NODES:http://127.0.0.1:8000"],
       ...["--var", `POOL_SIGNING_KEYS:${secrets.poolSigningKeys}`],
       ...["--var", `API_KEY_PEPPER:${secrets.apiKeyPepper}`],
     ],

@@ -30,6 +30,8 @@ export interface StackOptions {
   readonly clientAddressHeader?: string | undefined;
   /** The only host that answers /admin; every host unless given. */
   readonly adminHost?: string | undefined;
+  /** A Worker's entry file other than wrangler.toml's, for measuring parts of it. */
+  readonly edgeEntry?: string | undefined;
 }
 
 export interface Stack {
@@ -78,7 +80,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     supervisorFile: `${PROJECT_ROOT}gpu-pool/supervisor.ts`,
     arguments: [
       ...["--host", HOST, "--port", String(options.poolPort), "--ops-port", String(options.opsPort)],
-      ...["--pool-auth", options.poolAuth, "--provider", options.provider],
+      ...["--pool-auth", options.poolAuth, "--provider", options.provider, "--announce-to", edgeUrl],
       ...options.modelFolders.flatMap((models) => ["--models", models]),
       ...(options.poolOptions ?? []),
     ],
@@ -109,12 +111,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const edge = await startEdgeServer({
       host: HOST,
       port: options.edgePort,
-      poolUrl,
       poolSigningKeys: secrets.poolSigningKeys,
       apiKeyPepper: secrets.apiKeyPepper,
       environment: ENVIRONMENT,
       clientAddressHeader: options.clientAddressHeader,
       adminHost: options.adminHost,
+      entry: options.edgeEntry,
       stateFolder: folder.file("edge-state"),
       log: (line) => edgeLog.write(line),
     });
@@ -134,9 +136,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ]),
       failed: failed.promise,
       async stop() {
-        // The edge first: it stops sending before the pool stops answering.
-        await edge.dispose();
+        // The pool first: it says goodbye to the edge, and answers what it has taken in.
         await stopPool();
+        await edge.dispose();
         poolLog.flush();
         edgeLog.flush();
       },

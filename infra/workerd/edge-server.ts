@@ -12,7 +12,8 @@ import { serveWorker } from "./worker-server.ts";
 export interface EdgeServerOptions {
   readonly host: string;
   readonly port: number;
-  readonly poolUrl: string;
+  /** Origins of the pool's nodes; without them nodes announce themselves. */
+  readonly poolNodes?: readonly string[] | undefined;
   readonly poolSigningKeys: string;
   readonly apiKeyPepper: string;
   readonly environment: string;
@@ -20,6 +21,8 @@ export interface EdgeServerOptions {
   readonly clientAddressHeader?: string | undefined;
   /** The only host that answers /admin; every host unless given. */
   readonly adminHost?: string | undefined;
+  /** The Worker's entry file; wrangler.toml's unless given. */
+  readonly entry?: string | undefined;
   /** Where the Durable Objects keep their state. */
   readonly stateFolder: string;
   /** What the Worker logs: one or more lines. */
@@ -44,10 +47,10 @@ const configuration = join(import.meta.dirname, "..", "..", "wrangler.toml");
 export async function startEdgeServer(options: EdgeServerOptions): Promise<EdgeServer> {
   const { main, workerOptions } = unstable_getMiniflareWorkerOptions(configuration);
   if (main === undefined) throw new Error("wrangler.toml names no main");
-  const { host, port, stateFolder, log } = options;
+  const { host, port, stateFolder, log, entry = main } = options;
   const bindings = {
     ENVIRONMENT: options.environment,
-    POOL_URL: options.poolUrl,
+    ...(options.poolNodes === undefined ? {} : { POOL_NODES: options.poolNodes.join() }),
     POOL_SIGNING_KEYS: options.poolSigningKeys,
     API_KEY_PEPPER: options.apiKeyPepper,
     LOG_LINES_PER_WRITE: "64",
@@ -55,7 +58,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<EdgeS
     ...(options.adminHost === undefined ? {} : { ADMIN_HOST: options.adminHost }),
   };
   const worker = { ...workerOptions, bindings };
-  const server = await serveWorker({ name: "warmgate-edge", entry: main, host, port, worker, stateFolder, log });
+  const server = await serveWorker({ name: "warmgate-edge", entry, host, port, worker, stateFolder, log });
   const namespace = await server.getDurableObjectNamespace("CONTROL_PLANE");
   // A stub is a proxy that takes every call; what it is sent is checked by the object itself.
   const controlPlane = namespace.get(namespace.idFromName(CONTROL_PLANE_NAME)) as unknown as LocalControlPlane;

@@ -116,6 +116,11 @@ export const ERROR_KINDS = {
     meaning: "The model exists, this version of it does not.",
     remedy: "The model's metadata lists its versions; without a version in the URL the server chooses.",
   },
+  contract_not_found: {
+    status: 404,
+    meaning: "The model has no contract of the number that x-warmgate-contract names; it may have ended.",
+    remedy: "The error text lists the contracts that there are. Without the header the oldest one counts.",
+  },
   method_not_allowed: {
     status: 405,
     meaning: "The path exists, but not for this HTTP method.",
@@ -202,6 +207,11 @@ export const ERROR_KINDS = {
     status: 503,
     meaning: "The model exists but is still loading or warming up, or was unloaded.",
     remedy: "Send again after Retry-After; /v2/models/{model}/ready says when.",
+  },
+  hardware_unavailable: {
+    status: 503,
+    meaning: "No node of the class of hardware that was asked for has the model.",
+    remedy: "Leave x-warmgate-hardware out, or ask whoever runs this deployment for that class.",
   },
   overloaded: {
     status: 503,

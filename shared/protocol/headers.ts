@@ -27,3 +27,19 @@ export const TENANT = "x-warmgate-tenant";
 export const POOL_ARTEFACT = "x-warmgate-artefact";
 /** What the prediction cache did for a request (RFC 9211). */
 export const CACHE_STATUS = "cache-status";
+
+/** The version that a caller pins, as the path of the protocol can as well. */
+export const VERSION_PIN = "x-warmgate-version";
+/** The contract that a caller was written against, and the one that its answer keeps. */
+export const CONTRACT = "x-warmgate-contract";
+/** The class of hardware that a caller asks for. */
+export const HARDWARE = "x-warmgate-hardware";
+/** `<experiment>=<arm>`: the arm that a request was in. */
+export const EXPERIMENT = "x-warmgate-experiment";
+/** `1` asks for an explanation, which the reply's header {@link EXPLANATION} holds. */
+export const EXPLAIN = "x-warmgate-explain";
+export const EXPLANATION = "x-warmgate-explanation";
+/** When a contract was or will be deprecated (RFC 9745), and when it ends (RFC 8594). */
+export const DEPRECATION = "deprecation";
+export const SUNSET = "sunset";
+export const LINK = "link";

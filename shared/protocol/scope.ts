@@ -1,12 +1,13 @@
 /**
- * What a caller may do: `predict:<model glob>` (`*` stands for any characters), `jobs`, `admin`. `admin` is about the caller's own
+ * What a caller may do: `predict:<model glob>` (`*` stands for any characters), `jobs`, `explain` (why requests are answered as
+ * they are), `admin`. `admin` is about the caller's own
  * tenant; of a tenant that is an operator, about all.
  */
 import { z } from "zod";
 
-const SCOPE = /^(?:predict:[A-Za-z0-9_.*-]{1,128}|jobs|admin)$/;
+const SCOPE = /^(?:predict:[A-Za-z0-9_.*-]{1,128}|jobs|explain|admin)$/;
 
-export const scopeSchema = z.string().regex(SCOPE, "a scope is predict:<model glob>, jobs or admin");
+export const scopeSchema = z.string().regex(SCOPE, "a scope is predict:<model glob>, jobs, explain or admin");
 
 /** Whether a scope such as `predict:digits` is covered by one of the granted, in which `*` stands for any characters. */
 export function scopeCovers(granted: readonly string[], needed: string): boolean {

@@ -41,7 +41,7 @@ export async function startIsolates(count: number): Promise<Isolates> {
   const { workerOptions } = unstable_getMiniflareWorkerOptions(join(import.meta.dirname, "..", "..", "wrangler.toml"));
   const contents = await bundleWorker(join(import.meta.dirname, "identify-worker.js"));
   const bindings = {
-    ...{ ENVIRONMENT: "local", POOL_URL: "http://127.0.0.1:1", API_KEY_PEPPER: PEPPER },
+    ...{ ENVIRONMENT: "local", POOL_NODES: "http://127.0.0.1:1", API_KEY_PEPPER: PEPPER },
     POOL_SIGNING_KEYS: `bench:${randomBytes(32).toString("base64url")}`,
   };
   const objects = {

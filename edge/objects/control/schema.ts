@@ -29,6 +29,7 @@ export const MIGRATIONS = [
      request_id TEXT NOT NULL
    );
    CREATE INDEX audit_of_tenant ON audit (tenant, id);`,
+  `CREATE TABLE model_routes (name TEXT PRIMARY KEY, record TEXT NOT NULL, revision INTEGER NOT NULL);`,
 ];
 
 /** @param sql inside a transaction: half a migration must not be left behind */

@@ -1,0 +1,87 @@
+/**
+ * The only owner of who is in the pool: nodes tell it that they are there, data centres read it once a second
+ * (`shared/control/routing/node-directory.ts` has the promises and the worst case).
+ *
+ * That a node is there, what it has and that it has left is stored; when it was heard of last is not, at two words a second from each.
+ * So after an eviction or a deploy the object takes those that were live for live, for one life, in which they speak again.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { z } from "zod";
+import { announced, type NodeDirectory, swept } from "../../shared/control/routing/node-directory.ts";
+import { type DirectorySnapshot, snapshotOf } from "../../shared/protocol/directory-snapshot.ts";
+import {
+  type Announcement,
+  type AnnouncementAnswer,
+  announcementSchema,
+  type KnownNode,
+  poolNodeSchema,
+} from "../../shared/protocol/pool-node.ts";
+import type { Bindings } from "../environment.ts";
+import { migrate } from "./control/schema.ts";
+
+export const POOL_DIRECTORY_NAME = "main";
+
+const MIGRATIONS = [`CREATE TABLE nodes (node TEXT PRIMARY KEY, record TEXT NOT NULL);`];
+
+const storedNodeSchema = poolNodeSchema.extend({
+  ...{ url: z.string(), seenAt: z.number(), live: z.boolean(), left: z.boolean() },
+});
+
+export class PoolDirectory extends DurableObject<Bindings> {
+  readonly #sql: SqlStorage;
+  #directory: NodeDirectory;
+
+  constructor(state: DurableObjectState, bindings: Bindings) {
+    super(state, bindings);
+    this.#sql = state.storage.sql;
+    state.storage.transactionSync(() => migrate(this.#sql, MIGRATIONS));
+    const now = Date.now();
+    this.#directory = new Map(
+      [...this.#sql.exec("SELECT record FROM nodes")].map(({ record }) => {
+        const node = storedNodeSchema.parse(JSON.parse(z.string().parse(record)));
+        return [node.node, node.live ? { ...node, seenAt: now } : node];
+      }),
+    );
+  }
+
+  /** @param given as its sender signed it (`gate/verify-announcement.ts`) */
+  announce(given: Announcement): AnnouncementAnswer {
+    const announcement = announcementSchema.parse(given);
+    const now = Date.now();
+    const heard = announced(swept(this.#directory, now), announcement, now);
+    this.#become(heard.directory);
+    return heard.answer;
+  }
+
+  snapshot(): DirectorySnapshot {
+    const now = Date.now();
+    this.#become(swept(this.#directory, now));
+    return snapshotOf([...this.#directory.values()], now);
+  }
+
+  #become(directory: NodeDirectory): void {
+    for (const name of this.#directory.keys()) {
+      if (!directory.has(name)) this.#sql.exec("DELETE FROM nodes WHERE node = ?", name);
+    }
+    for (const [name, node] of directory) {
+      const before = this.#directory.get(name);
+      if (before === node || (before && sameToStore(before, node))) continue;
+      this.#sql.exec(
+        "INSERT INTO nodes (node, record) VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET record = excluded.record",
+        name,
+        JSON.stringify(node),
+      );
+    }
+    this.#directory = directory;
+  }
+}
+
+function sameToStore(before: KnownNode, after: KnownNode): boolean {
+  return (
+    before.process === after.process &&
+    before.live === after.live &&
+    before.left === after.left &&
+    before.url === after.url &&
+    before.catalogue === after.catalogue
+  );
+}

@@ -1,0 +1,143 @@
+/** Model routes: which versions stand behind the names that callers use. */
+import { z } from "@hono/zod-openapi";
+import { WarmgateError } from "../../../shared/protocol/errors.ts";
+import { checkModelName, isModelName } from "../../../shared/protocol/model-name.ts";
+import { modelRouteSchema } from "../../../shared/protocol/model-route.ts";
+import { nobody } from "../../gate/dispatch.ts";
+import { poolView } from "../../gate/pool-view.ts";
+import type { PoolView } from "../../pool/pool-view.ts";
+import { type Admitted, keepAliveOf } from "../admission.ts";
+import { dryRun, explanationSchema } from "../explain.ts";
+import { type EdgeApp, type EdgeContext, pathParameter } from "../route.ts";
+import { json, modelPath } from "../schemas.ts";
+import {
+  ADMIN,
+  addAdminRoute,
+  checked,
+  controlPlaneOf,
+  outcomeReply,
+  page,
+  pageQuery,
+  pageSchema,
+  settled,
+  tenantPath,
+  valueReply,
+} from "./admin-route.ts";
+import { checkContracts, sentContractSchema } from "./route-check.ts";
+
+const storedRoute = z.object({ route: modelRouteSchema, revision: z.int() }).openapi("ModelRoute");
+export const routePath = z.object({
+  route: z.string().openapi({ param: { name: "route", in: "path" }, example: "digits" }),
+});
+const sentRoute = z.strictObject({
+  revision: z.int().min(0).openapi({ description: "Of the route that was changed; 0 for a new one." }),
+  model: z
+    .string()
+    .refine(isModelName)
+    .optional()
+    .openapi({ description: "In the pool; the route's own name if left out." }),
+  contracts: z.array(sentContractSchema).min(1).max(8),
+  cache: modelRouteSchema.shape.cache,
+});
+const listQuery = z.object(pageQuery);
+const changes = [
+  "conflict",
+  "invalid_configuration",
+  "invalid_model_name",
+  "malformed_json",
+  "body_too_large",
+] as const;
+const EXPLAIN_BUDGET_MS = 10_000;
+
+export function addModelRouteRoutes(app: EdgeApp): void {
+  const one = `${ADMIN}/routes/{route}`;
+  addAdminRoute(
+    app,
+    {
+      ...{ method: "get", path: `${ADMIN}/routes`, by: "operator", query: listQuery },
+      summary: "All model routes, by name",
+      responses: { 200: json(pageSchema(storedRoute), "A page of routes.") },
+    },
+    async ({ context }) => {
+      const { after, limit } = checked(listQuery, context.req.query());
+      const found = await controlPlaneOf(context).listRoutes(after, limit + 1);
+      const { items, next } = page(
+        found.map((stored) => ({ ...stored, name: stored.route.name })),
+        limit,
+        "name",
+      );
+      return valueReply(context, { items: items.map(({ route, revision }) => ({ route, revision })), next });
+    },
+  );
+  addAdminRoute(
+    app,
+    {
+      ...{ method: "get", path: one, by: "operator", parameters: routePath },
+      summary: "A model route",
+      responses: { 200: json(storedRoute, "The route.") },
+    },
+    async ({ context }) =>
+      outcomeReply(context, await controlPlaneOf(context).getRoute(pathParameter(context, "route"))),
+  );
+  addAdminRoute(
+    app,
+    {
+      ...{ method: "put", path: one, by: "operator", parameters: routePath, body: sentRoute },
+      summary: "Add or change a model route as a whole; takes effect everywhere within ten seconds",
+      responses: { 200: json(storedRoute, "The route as it is now.") },
+      also: [...changes, "pool_unavailable"],
+    },
+    async ({ context, settings, actor, body }) => {
+      const name = pathParameter(context, "route");
+      checkModelName(name, undefined);
+      const { revision, model = name, cache } = body;
+      const control = controlPlaneOf(context);
+      const before = await control.getRoute(name);
+      const route = "refused" in before ? undefined : before.value.route;
+      const { contracts, problems } = checkContracts(model, body.contracts, route, await viewOf(context, settings));
+      if (problems.length > 0) throw new WarmgateError("invalid_configuration", problems.join("; "));
+      const given = modelRouteSchema.parse({ name, model, contracts, cache });
+      return outcomeReply(context, await control.putRoute(actor, given, revision));
+    },
+  );
+  addAdminRoute(
+    app,
+    {
+      ...{ method: "delete", path: one, by: "operator", parameters: routePath },
+      summary: "Remove a model route: its name then stands for the newest version of the model of that name",
+      responses: { 200: json(storedRoute, "The route that was removed.") },
+      also: ["conflict"],
+    },
+    async ({ context, actor }) =>
+      outcomeReply(context, await controlPlaneOf(context).deleteRoute(actor, pathParameter(context, "route"))),
+  );
+  addAdminRoute(
+    app,
+    {
+      ...{ method: "post", path: `${ADMIN}/tenants/{tenant}/models/{model}/explain`, by: "operator" },
+      parameters: tenantPath.extend(modelPath.shape),
+      summary: "Dry run of a tenant's request, with the headers and the body that it would have",
+      responses: { 200: json(explanationSchema, "What would be done, and why.") },
+      also: ["invalid_request", "malformed_json", "contract_not_found", "pool_unavailable"],
+    },
+    async ({ context, settings, tenant, actor, startedAt }) => {
+      checkModelName(pathParameter(context, "model"), undefined);
+      const { plan, effectiveLimits } = settled(context, await controlPlaneOf(context).getTenant(tenant));
+      const admitted: Admitted = {
+        ...{ settings, startedAt },
+        principal: {
+          ...{ tenant, plan, kid: actor.id, scopes: [], operator: false, limits: effectiveLimits, keyLimits: null },
+          configuration: await controlPlaneOf(context).configuration(),
+        },
+      };
+      return dryRun(context, admitted, EXPLAIN_BUDGET_MS);
+    },
+  );
+}
+
+/** @throws WarmgateError `pool_unavailable` while nothing was ever heard of the pool */
+export async function viewOf(context: EdgeContext, settings: Admitted["settings"]): Promise<PoolView> {
+  const view = await poolView(settings, context.env, keepAliveOf(context), Date.now());
+  if (!view) throw nobody();
+  return view;
+}
