@@ -14,6 +14,19 @@ const COMMANDS: Readonly<
   plans: { summary: "the plans that tenants are on", run: async () => (await import("./admin/admin.ts")).plans },
   costs: { summary: "what requests to models cost", run: async () => (await import("./admin/admin.ts")).costs },
   issuers: { summary: "whose tokens are taken", run: async () => (await import("./admin/admin.ts")).issuers },
+  routes: {
+    summary: "which versions stand behind the models' names",
+    run: async () => (await import("./admin/admin.ts")).routes,
+  },
+  rollout: {
+    summary: "a version takes over a route step by step",
+    run: async () => (await import("./admin/admin.ts")).rollout,
+  },
+  nodes: { summary: "who is in the pool", run: async () => (await import("./admin/admin.ts")).nodes },
+  explain: {
+    summary: "what would become of a request, and why",
+    run: async () => (await import("./admin/admin.ts")).explain,
+  },
   usage: { summary: "what a tenant has used", run: async () => (await import("./admin/admin.ts")).usage },
   audit: { summary: "who changed what", run: async () => (await import("./admin/admin.ts")).audit },
   test: { summary: "lint, types and all tests", run: async () => (await import("./test.ts")).test },

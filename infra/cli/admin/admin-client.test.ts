@@ -49,6 +49,18 @@ describe("AdminClient", () => {
     assert.deepEqual(asked?.body, { id: "acme" });
   });
 
+  test("sends what is JSON already as it is, and headers beside its own", async (context) => {
+    const api = await scriptedApi(context, (_, response) => answerJson(response, { ok: true }));
+    const json = '{ "data": [9007199254740993] }';
+    const headers = { "x-user-id": "42", Authorization: "Bearer other" };
+    await clientOf(api.origin).ask(schema, { method: "POST", path: ["explain"], json, headers });
+    const [asked] = api.asked;
+    assert.equal(asked?.headers["content-type"], "application/json");
+    assert.equal(asked?.headers["content-length"], String(json.length));
+    assert.equal(asked?.headers["x-user-id"], "42");
+    assert.equal(asked?.headers.authorization, `Bearer ${ADMIN_KEY}`);
+  });
+
   test("sends nothing for a name that would change the path", async (context) => {
     const api = await scriptedApi(context, (_, response) => answerJson(response, { ok: true }));
     for (const name of ["", ".", ".."]) {
@@ -189,6 +201,8 @@ describe("AdminClient", () => {
     const read = await failure(context, (_, response) => response.destroy(), READ);
     assert.match(changed.message, /may have been made/);
     assert.doesNotMatch(read.message, /may have been made/);
+    const question = await failure(context, (_, response) => response.destroy(), { ...CHANGE, changesNothing: true });
+    assert.doesNotMatch(question.message, /may have been made/);
   });
 
   test("takes only CSV for CSV", async (context) => {

@@ -17,6 +17,12 @@ export interface AdminRequest {
   readonly path: readonly string[];
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: unknown;
+  /** Or a body that is JSON already, sent as it is: numbers that JavaScript would round stay what they are. */
+  readonly json?: string;
+  /** What the request is about may have headers of its own; they do not replace the client's. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A question, although it is no GET. */
+  readonly changesNothing?: true;
 }
 
 const TIME_OUT_MS = 10_000;
@@ -82,18 +88,17 @@ export class AdminClient {
   }
 
   async #send(request: AdminRequest, accept: string): Promise<{ response: Response; text: string }> {
-    const { method = "GET", body } = request;
+    const { method = "GET", body, json = body === undefined ? undefined : JSON.stringify(body) } = request;
     const url = addressOf(this.#deployment.origin, request);
-    const headers: Record<string, string> = {
-      authorization: `Bearer ${this.#deployment.key}`,
-      accept,
-      "user-agent": "warmgate-cli",
-    };
-    if (body !== undefined) headers["content-type"] = "application/json";
+    const headers = new Headers(request.headers);
+    headers.set("authorization", `Bearer ${this.#deployment.key}`);
+    headers.set("accept", accept);
+    headers.set("user-agent", "warmgate-cli");
+    if (json !== undefined) headers.set("content-type", "application/json");
     try {
       const response = await fetch(url, {
         ...{ method, headers, redirect: "manual", signal: AbortSignal.timeout(this.#timeOutMs) },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(json === undefined ? {} : { body: json }),
       });
       return { response, text: await readText(response) };
     } catch (error) {
@@ -118,8 +123,10 @@ export class AdminClient {
 }
 
 /** After a change that was sent, silence does not mean that it was not made. */
-function doubt({ method = "GET" }: AdminRequest): string {
-  return method === "GET" ? "" : "\nThe change may have been made all the same: look before you send it again.";
+function doubt({ method = "GET", changesNothing }: AdminRequest): string {
+  return method === "GET" || changesNothing
+    ? ""
+    : "\nThe change may have been made all the same: look before you send it again.";
 }
 
 /** @throws UsageError for a name that a URL would read as a step in its path */

@@ -1,8 +1,10 @@
 /**
- * The operators' command line: tenants, keys, plans, costs, token issuers, usage and the audit log of a running deployment.
+ * The operators' command line: tenants, keys, plans, costs, token issuers, usage and the audit log of a running deployment; which
+ * versions stand behind its models' names, how a new one takes over, who is in the pool, and what would become of a request.
  *
  *     npx warmgate tenants create acme --rate 100/s --burst 20 --concurrency 8 --quota 1000000/month
  *     KEY=$(npx warmgate keys create acme --scope 'predict:*')
+ *     npx warmgate routes set digits --weight 1=90 --weight 2=10
  *
  * Promises: the result alone goes to standard output, everything else to standard error; the exit code says whether it was done (0),
  * the server refused it (1), it was wrongly asked (2) or no Warmgate could be reached (3); the admin key is never printed, and
@@ -14,11 +16,15 @@ import { UsageError } from "../usage-error.ts";
 import { AUDIT } from "./audit.ts";
 import { type Command, EXIT_CODES, type Surroundings } from "./command.ts";
 import { COST_COMMANDS } from "./costs.ts";
+import { EXPLAIN } from "./explain.ts";
 import { Refused, Unreachable } from "./failure.ts";
 import { ISSUER_COMMANDS } from "./issuers.ts";
 import { KEY_COMMANDS } from "./keys.ts";
 import { nearestName } from "./nearest-name.ts";
+import { NODE_COMMANDS } from "./nodes.ts";
 import { PLAN_COMMANDS } from "./plans.ts";
+import { ROLLOUT_COMMANDS } from "./rollouts.ts";
+import { ROUTE_COMMANDS } from "./routes.ts";
 import { TENANT_COMMANDS } from "./tenants.ts";
 import { USAGE } from "./usage.ts";
 
@@ -30,6 +36,10 @@ export const keys = severalCommands("keys", KEY_COMMANDS);
 export const plans = severalCommands("plans", PLAN_COMMANDS);
 export const costs = severalCommands("costs", COST_COMMANDS);
 export const issuers = severalCommands("issuers", ISSUER_COMMANDS);
+export const routes = severalCommands("routes", ROUTE_COMMANDS);
+export const rollout = severalCommands("rollout", ROLLOUT_COMMANDS);
+export const nodes = severalCommands("nodes", NODE_COMMANDS);
+export const explain = oneCommand("explain", EXPLAIN);
 export const usage = oneCommand("usage", USAGE);
 export const audit = oneCommand("audit", AUDIT);
 

@@ -1,5 +1,6 @@
 /** Names that were typed, checked before they become part of a URL. */
-import { isModelName } from "../../../shared/protocol/model-name.ts";
+import { isModelName, isModelVersion } from "../../../shared/protocol/model-name.ts";
+import { nodeLabel } from "../../../shared/protocol/pool-node.ts";
 import { PLAN_ID, TENANT_ID } from "../../../shared/protocol/tenant.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -31,4 +32,22 @@ export function keyId(text: string): string {
 export function modelName(text: string): string {
   if (isModelName(text)) return text;
   throw new UsageError(`A model's name is letters, digits, ., _ and -, at most 64, not '${text}'.`);
+}
+
+/** @throws UsageError */
+export function routeName(text: string): string {
+  if (isModelName(text)) return text;
+  throw new UsageError(`A route's name is letters, digits, ., _ and -, at most 64, not '${text}'.`);
+}
+
+/** @param option that it was given to @throws UsageError */
+export function modelVersion(text: string, option: string): string {
+  if (isModelVersion(text)) return text;
+  throw new UsageError(`${option}: a model version is a whole number from 1, not '${text}'.`);
+}
+
+/** Of a node, a class of hardware, an experiment or an arm of it. @param option that it was given to @throws UsageError */
+export function labelName(text: string, option: string): string {
+  if (nodeLabel.safeParse(text).success) return text;
+  throw new UsageError(`${option}: a name is lower-case letters, digits and -, at most 63, not '${text}'.`);
 }

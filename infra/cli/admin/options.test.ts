@@ -49,6 +49,10 @@ test("the next option is not taken for a value", () => {
   assert.equal(refusal(["--rate="]), "--rate needs a value: --rate <n>/s");
 });
 
+test("a - alone is a value", () => {
+  assert.equal(parseOptions(["--rate", "-"], OPTIONS).given.one("rate"), "-");
+});
+
 test("a flag takes no value", () => {
   assert.equal(refusal(["--json=yes"]), "--json takes no value.");
 });

@@ -71,8 +71,8 @@ function checkedValue(name: string, option: Option, value: string | undefined, i
     if (value === undefined) return "";
     throw new UsageError(`${name} takes no value.`);
   }
-  // The parser would take the next option for the value.
-  if (value === undefined || value === "" || (!inline && value.startsWith("-"))) {
+  // The parser would take the next option for the value; a - alone stands for standard input.
+  if (value === undefined || value === "" || (!inline && value.startsWith("-") && value !== "-")) {
     throw new UsageError(`${name} needs a value: ${name} ${option.value}`);
   }
   return value;

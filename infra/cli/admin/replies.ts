@@ -6,7 +6,7 @@ import { z } from "zod";
 import { limitsSchema } from "../../../shared/protocol/tenant-limits.ts";
 
 /** Milliseconds since 1970, within what a date can hold. */
-const instant = z.int().min(0).max(8.64e15);
+export const instant = z.int().min(0).max(8.64e15);
 const limits = z.looseObject(limitsSchema.shape);
 const overrides = limits.partial();
 

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { routes } from "./admin.ts";
+import { ROUTE } from "./route-example.ts";
+import { sent, typed } from "./scripted-api.ts";
+
+describe("routes", () => {
+  test("show is a page with each contract, its weights in percent, its rules and its arms", async (context) => {
+    const rollout = { id: "r", contract: 1, stable: "1", candidate: "2", shadowShare: 0.2 };
+    const answer = { ...ROUTE, route: { ...ROUTE.route, rollout } };
+    const { printed, asked } = await typed(context, routes, "show digits", answer);
+    assert.equal(sent(asked)[0]?.path, "routes/digits");
+    const [about, first, weights, second, , rules, arms] = printed.split("\n\n");
+    assert.equal(about, "route     digits\nmodel     digits-small\ncache     by tenant, 1h\nrevision  12");
+    assert.match(first ?? "", /^contract +1$/m);
+    assert.match(first ?? "", /^inputs +pixels FP32\[-1,64\]$/m);
+    assert.match(first ?? "", /^outputs +label INT64\[-1\], probabilities FP32\[-1,10\]$/m);
+    assert.match(first ?? "", /^rollout +1 -> 2, shadows of 20% of the requests$/m);
+    assert.equal(weights, "VERSION  WEIGHT  SHARE\n1             1   100%");
+    assert.match(second ?? "", /^sticky +by tenant$/m);
+    assert.match(second ?? "", /^hardware +cpu$/m);
+    assert.match(second ?? "", /^experiment +colours, sticky by credential$/m);
+    assert.match(second ?? "", /^shadow +version 2, of 10% of the requests$/m);
+    assert.match(second ?? "", /^deprecation +from 2027-01-31T00:00:00Z on, ends 2027-06-01T00:00:00Z$/m);
+    assert.match(second ?? "", /^rollout +-$/m);
+    assert.match(rules ?? "", /^ +1 {2}tenant=acme,tenant=bolt,plan=free {2}2 +nvidia-h200$/m);
+    assert.match(arms ?? "", /^new +2 +3 +75%$/m);
+  });
+
+  test("ls has a line a contract, and says when there are more", async (context) => {
+    const { printed, noted, asked } = await typed(context, routes, "ls --limit 1", { items: [ROUTE], next: "digits" });
+    assert.equal(asked[0]?.url, "/admin/v1/routes?limit=1");
+    const [, first, second] = printed.split("\n");
+    assert.match(first ?? "", /^digits +1 {2}digits-small {2}1=1 .* 12$/);
+    assert.match(second ?? "", /^digits +2 {2}digits-small {2}1=2 2=1 +1 {2}colours +2=10% +- +12$/);
+    assert.equal(noted, "There is more: add --after digits");
+  });
+
+  test("with --json print what the server answered", async (context) => {
+    const answer = { ...ROUTE, region: "eu" };
+    const { printed } = await typed(context, routes, "show digits --json", answer);
+    assert.deepEqual(JSON.parse(printed), answer);
+  });
+
+  test("rm sends a DELETE", async (context) => {
+    const { printed, asked } = await typed(context, routes, "rm digits", ROUTE);
+    assert.deepEqual(sent(asked), [{ method: "DELETE", path: "routes/digits", body: undefined }]);
+    assert.match(printed, /^Route digits is removed/);
+  });
+});
