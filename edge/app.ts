@@ -3,7 +3,9 @@
  * when it is refused, the one error shape; what a prediction goes through is in `routes/inference.ts` and `gate/`.
  */
 import { OpenAPIHono } from "@hono/zod-openapi";
+import { Hono } from "hono";
 import { asWarmgateError, WarmgateError } from "../shared/protocol/errors.ts";
+import type { Bindings } from "./environment.ts";
 import { errorReply } from "./gate/reply.ts";
 import { addDeploymentRoutes } from "./routes/admin/deployment.ts";
 import { addKeyRoutes } from "./routes/admin/keys.ts";
@@ -18,28 +20,32 @@ import { addExplainRoutes } from "./routes/explain.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addInferenceRoutes } from "./routes/inference.ts";
 import { addModelRoutes } from "./routes/models.ts";
-import type { EdgeApp, EdgeEnvironment } from "./routes/route.ts";
+import { type EdgeApp, type EdgeContext, type EdgeEnvironment, RequestExecution, recordOf } from "./routes/route.ts";
 import { RequestLog } from "./telemetry/request-log.ts";
-import { RequestRecord } from "./telemetry/request-record.ts";
 
-export function createApp(): EdgeApp {
-  const app: EdgeApp = new OpenAPIHono<EdgeEnvironment>({ strict: true });
+/** Answers any request. */
+export type Gateway = (request: Request, bindings: Bindings, context: ExecutionContext) => Promise<Response>;
 
+export function createGateway(): Gateway {
+  const app = createApp();
   const log = new RequestLog();
-  app.use(async (context, next) => {
-    const record = new RequestRecord(context.req.raw);
-    context.set("record", record);
-    await next();
-    if (record.silent && context.res.ok) return;
+  return async (request, bindings, context) => {
+    const execution = new RequestExecution(request, context);
+    const { record } = execution;
+    const response = await app.fetch(request, bindings, execution);
+    if (record.silent && response.ok) return response;
     const now = Date.now();
-    const linesPerWrite = Number(context.env.LOG_LINES_PER_WRITE ?? 1);
-    log.write(record.logLine(context.res.status, now), linesPerWrite, now, (pending) =>
-      context.executionCtx.waitUntil(pending),
-    );
-  });
+    const linesPerWrite = Number(bindings.LOG_LINES_PER_WRITE ?? 1);
+    log.write(record.logLine(response.status, now), linesPerWrite, now, (pending) => context.waitUntil(pending));
+    return response;
+  };
+}
+
+function createApp(): EdgeApp {
+  const app: EdgeApp = new OpenAPIHono<EdgeEnvironment>({ strict: true });
   app.onError((thrown, context) => {
     const error = asWarmgateError(thrown);
-    const record = context.get("record");
+    const record = recordOf(context);
     record.code = error.code;
     if (error.cause !== undefined) {
       console.error(JSON.stringify({ level: "error", request_id: record.requestId, cause: String(error.cause) }));
@@ -61,21 +67,23 @@ export function createApp(): EdgeApp {
   addAnnouncementRoute(app);
   addDocumentationRoutes(app);
 
-  const allowed = methodsByPath(app);
-  for (const [path, methods] of allowed) {
-    app.all(path, (context) => {
+  // A router of its own: a second handler on a path would cost each of its requests a chain of calls.
+  const otherMethods = new Hono<EdgeEnvironment>({ strict: true });
+  for (const [path, methods] of methodsByPath(app)) {
+    otherMethods.all(path, (context) => {
       const allow = methods.join(", ");
-      const record = context.get("record");
-      record.code = "method_not_allowed";
-      return errorReply(new WarmgateError("method_not_allowed", `this path takes ${allow} only`), record, allow);
+      return refused(context, new WarmgateError("method_not_allowed", `this path takes ${allow} only`), allow);
     });
   }
-  app.notFound((context) => {
-    const record = context.get("record");
-    record.code = "not_found";
-    return errorReply(new WarmgateError("not_found", "there is no such path"), record);
-  });
+  otherMethods.notFound((context) => refused(context, new WarmgateError("not_found", "there is no such path")));
+  app.notFound((context) => otherMethods.fetch(context.req.raw, context.env, context.executionCtx));
   return app;
+}
+
+function refused(context: EdgeContext, error: WarmgateError, allow?: string): Response {
+  const record = recordOf(context);
+  record.code = error.code;
+  return errorReply(error, record, allow);
 }
 
 function methodsByPath(app: EdgeApp): ReadonlyMap<string, readonly string[]> {

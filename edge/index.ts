@@ -1,5 +1,5 @@
 /** The Worker's entry: what the platform calls, and the Durable Objects it instantiates. */
-import { createApp } from "./app.ts";
+import { createGateway } from "./app.ts";
 
 export { ControlPlane } from "./objects/control-plane.ts";
 export { PoolDirectory } from "./objects/pool-directory.ts";
@@ -7,6 +7,4 @@ export { RolloutController } from "./objects/rollout-controller.ts";
 export { TenantLimiter } from "./objects/tenant-limiter.ts";
 export { UsageLedger } from "./objects/usage-ledger.ts";
 
-const app = createApp();
-
-export default { fetch: app.fetch };
+export default { fetch: createGateway() };

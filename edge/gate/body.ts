@@ -13,16 +13,17 @@ export async function readCapped(
   encoding: CompressionName | undefined,
   tooLarge: () => WarmgateError,
 ): Promise<Uint8Array> {
-  const { body } = message;
-  if (body === null) return new Uint8Array(0);
   const declaredLength = message.headers.get("content-length");
   if (declaredLength !== null && Number(declaredLength) > limit) {
-    await body.cancel();
+    await message.body?.cancel();
     throw tooLarge();
   }
   if (encoding === undefined && declaredLength !== null) {
+    // Before anything asks for the body as a stream: making one costs half as much as reading it.
     return new Uint8Array(await message.arrayBuffer());
   }
+  const { body } = message;
+  if (body === null) return new Uint8Array(0);
   const plain = encoding === undefined ? body : body.pipeThrough(decompressor(encoding));
   const chunks: Uint8Array[] = [];
   let length = 0;

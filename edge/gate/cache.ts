@@ -7,7 +7,7 @@
  */
 import { firstNonFinite } from "../../shared/protocol/non-finite.ts";
 import { checkInputs, selectOutputs } from "../../shared/protocol/signature.ts";
-import type { InferenceRequest, InferenceResponse } from "../../shared/protocol/tensor.ts";
+import type { InferenceRequest, InferenceResponse, ModelSignature } from "../../shared/protocol/tensor.ts";
 import { type CacheWish, mayServe } from "../cache/cache-control.ts";
 import type { BypassReason } from "../cache/cache-status.ts";
 import { InFlight, pauseMs } from "../cache/in-flight.ts";
@@ -41,6 +41,12 @@ export interface Found {
   readonly from: "isolate" | "data-centre";
 }
 
+/** The last word on a request, which is one object for one body as long as that is remembered (`recent-bodies.ts`). */
+const remembered = new WeakMap<
+  InferenceRequest,
+  { about: Cacheable; scope: CacheScope; owed: ModelSignature | undefined; maxRows: number }
+>();
+
 /**
  * @param scope whose entries it may see
  * @param maxRows that the caller may send at once; 0: as many as the model takes
@@ -55,11 +61,21 @@ export async function cacheable(
   if (!model.deterministic) return "not-deterministic";
   if (decoded.kind === "raw") return "input";
   const { request } = decoded;
+  const owed = contract?.signature;
+  const before = remembered.get(request);
+  if (before && before.about.artefact === model.digest && before.owed === owed && before.maxRows === maxRows) {
+    if (
+      before.scope === scope ||
+      (scope !== "shared" && before.scope !== "shared" && before.scope.tenant === scope.tenant)
+    ) {
+      return before.about;
+    }
+  }
   const { signature, digest: artefact, maxBatch } = model;
   let outputs: readonly string[];
   try {
     checkInputs(signature, request.inputs);
-    outputs = selectOutputs(contract?.signature ?? signature, request.outputs);
+    outputs = selectOutputs(owed ?? signature, request.outputs);
   } catch {
     // The pool says what is wrong, or knows better: the model may be a newer one by now.
     return "input";
@@ -68,7 +84,9 @@ export async function cacheable(
   const rows = maxBatch > 0 ? (request.inputs[0]?.shape[0] ?? 0) : 1;
   if (maxRows > 0 && rows > maxRows) return "input";
   const key = await predictionKey({ scope, artefact, inputs: request.inputs, outputs });
-  return { key, artefact, request, outputs, rows };
+  const about = { key, artefact, request, outputs, rows };
+  remembered.set(request, { about, scope, owed, maxRows });
+  return about;
 }
 
 /** How long an identical request is waited for at the most; then everybody goes alone. */

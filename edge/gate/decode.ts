@@ -5,14 +5,10 @@
 import type { CompressionName } from "../../shared/protocol/accept-encoding.ts";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { INFERENCE_HEADER_LENGTH } from "../../shared/protocol/headers.ts";
-import { decodeInferenceRequest } from "../../shared/protocol/request.ts";
-import type { InferenceRequest } from "../../shared/protocol/tensor.ts";
 import { readCapped } from "./body.ts";
+import { type Decoded, RecentBodies } from "./recent-bodies.ts";
 
-export type Decoded =
-  | { readonly kind: "tensors"; readonly request: InferenceRequest }
-  /** A raw binary request: what its bytes mean only the model's signature tells, so the pool reads them. */
-  | { readonly kind: "raw"; readonly body: Uint8Array };
+const recent = new RecentBodies();
 
 /**
  * @param timeoutMs how long the body may take to arrive
@@ -20,6 +16,7 @@ export type Decoded =
  */
 export async function decode(
   request: Request,
+  tenant: string,
   maxBodyBytes: number,
   timeoutMs: number,
 ): Promise<{ readonly decoded: Decoded; readonly bytes: number }> {
@@ -35,11 +32,7 @@ export async function decode(
     throw new WarmgateError(encoding ? "invalid_data" : "invalid_request", reason);
   }
   const headerLength = request.headers.get(INFERENCE_HEADER_LENGTH);
-  const decoded: Decoded =
-    headerLength === "0"
-      ? { kind: "raw", body }
-      : { kind: "tensors", request: decodeInferenceRequest(body, headerLength) };
-  return { decoded, bytes: body.byteLength };
+  return { decoded: recent.decode(body, headerLength, tenant, Date.now()), bytes: body.byteLength };
 }
 
 /** A caller who sends slowly must not hold a slot of its tenant for longer than it said that it would. */

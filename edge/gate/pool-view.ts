@@ -25,6 +25,7 @@ import { forward } from "./forward.ts";
 const FRESH_MS = 1_000;
 const OLD_MS = 1_400;
 const WAIT_MS = 500;
+const STEP_MS = 5;
 const KEPT_SECONDS = 86_400;
 /** A named node that could not be asked for so long is not there. */
 const NODE_LIFE_MS = 1_500;
@@ -45,12 +46,22 @@ export async function poolView(
 ): Promise<PoolView | undefined> {
   const known = memo?.settings === settings ? memo.view : undefined;
   const age = known ? now - known.takenAt : Number.POSITIVE_INFINITY;
-  if (age <= FRESH_MS || now - lookedAt <= FRESH_MS) return known;
+  if (age <= FRESH_MS) return known;
+  if (now - lookedAt <= FRESH_MS) return known ?? firstView(settings);
   lookedAt = now;
   const look = lookAtPool(settings, bindings, keepAlive, now).catch(() => known);
   keepAlive(look);
   if (age <= OLD_MS) return known;
   return Promise.race([look, scheduler.wait(WAIT_MS).then(() => known)]);
+}
+
+/** What another request of a new isolate is looking for; it cannot be awaited, so it is looked at again and again. */
+async function firstView(settings: EdgeSettings): Promise<PoolView | undefined> {
+  for (let waitedMs = 0; waitedMs < WAIT_MS; waitedMs += STEP_MS) {
+    await scheduler.wait(STEP_MS);
+    if (memo?.settings === settings) return memo.view;
+  }
+  return undefined;
 }
 
 async function lookAtPool(

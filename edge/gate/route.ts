@@ -14,8 +14,9 @@ import { checkInputs, selectOutputs } from "../../shared/protocol/signature.ts";
 import type { InferenceRequest, ModelSignature } from "../../shared/protocol/tensor.ts";
 import { predictionKey } from "../cache/prediction-key.ts";
 import type { Capability, PoolView } from "../pool/pool-view.ts";
-import type { Decoded } from "./decode.ts";
+
 import type { Principal } from "./identify.ts";
+import type { Decoded } from "./recent-bodies.ts";
 import { contractOf, type KnownRoute } from "./route-directory.ts";
 
 /** What a caller asks for beside the model's name. */
@@ -107,17 +108,24 @@ export async function route(
   };
 }
 
+const NEWEST = { kind: "newest" } as const;
+const PIN = { kind: "pin" } as const;
+
 function unrouted(name: string, ask: RouteAsk, view: PoolView, decoded: Decoded): Routed {
   if (ask.contract !== undefined && ask.contract !== 1) {
     throw new WarmgateError("contract_not_found", `model '${name}' has no contract ${ask.contract}`);
   }
   const capability = view.capability(name, ask.pin);
   const { signature, version = ask.pin } = capability?.model ?? {};
-  const rule = ask.pin === undefined ? ({ kind: "newest" } as const) : ({ kind: "pin" } as const);
+  const rule = ask.pin === undefined ? NEWEST : PIN;
   return {
-    ...{ model: name, version, capability, route: undefined, contract: undefined },
+    model: name,
+    version,
     choice: version === undefined ? undefined : { version, rule, hardware: null },
+    capability,
     hardware: ask.hardware ?? null,
+    route: undefined,
+    contract: undefined,
     decoded: typed(decoded, signature),
   };
 }

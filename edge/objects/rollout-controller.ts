@@ -108,9 +108,10 @@ export class RolloutController extends DurableObject<Bindings> {
     if (this.#rollout && !this.#rollout.applied.released)
       return refusal("conflict", "a rollout of this route is running");
     const now = Date.now();
+    const state = started(now);
     const rollout: Rollout = {
-      ...{ id: crypto.randomUUID(), route, ...ask, state: started(now), startedAt: now },
-      applied: { percentage: 0, released: false },
+      ...{ id: crypto.randomUUID(), route, ...ask, state, startedAt: now },
+      applied: { percentage: candidatePercentage(ask.plan, state), released: false },
     };
     const outcome = await this.#move(actor, rollout, null, "rollout.start");
     if ("refused" in outcome) return outcome;

@@ -49,6 +49,19 @@ describe("the choice of a node", () => {
     assert.deepEqual([beyond.node.node, beyond.beyondShard, beyond.ejected], [spare, true, [shard[1]]]);
   });
 
+  test("a dead node that was ejected does not keep another one that fails from being left out", () => {
+    const names = ["a", "b", "c"];
+    const states = new NodeStates();
+    const shard = chooser(names.map((name) => knownNode(name, [model])))()!.shard;
+    const spare = names.find((name) => !shard.includes(name));
+    const choose = chooser(
+      names.map((name) => knownNode(name, [model], { live: name !== shard[0] })),
+      states,
+    );
+    for (const name of shard) for (let failure = 0; failure < 5; failure++) states.ended(name, "failed", undefined, 0);
+    assert.equal(choose()?.node.node, spare);
+  });
+
   test("tries somebody all the same when what is known says that nobody is there", () => {
     assert.equal(chooser([knownNode("a", [model], { live: false })])()?.node.node, "a");
     assert.equal(chooser([knownNode("a", [model], { live: false, left: true })])(), undefined);

@@ -41,10 +41,15 @@ export function chooseNode(
 ): NodeChoice | undefined {
   const { own, spare } = view.shard(tenant, capability, hardware);
   const names = spare === undefined ? own : [...own, spare];
-  const ejected = states.ejected(names, now);
   const members = names.flatMap((name) => view.nodes.get(name) ?? []);
-  const well = members.filter((node) => node.live && !ejected.has(node.node));
-  const groups = [well.filter(({ node }) => node !== spare), well, members.filter(({ live }) => live), members];
+  const live = members.filter((node) => node.live);
+  // Of the live ones only: as at most half may be left out, a dead one would keep a live one in that fails.
+  const ejected = states.ejected(
+    live.map(({ node }) => node),
+    now,
+  );
+  const well = live.filter(({ node }) => !ejected.has(node));
+  const groups = [well.filter(({ node }) => node !== spare), well, live, members];
   const from = groups.find((group) => group.length > 0);
   if (!from) return undefined;
   const waitOf = (node: KnownNode) => predictedWaitMs(states.load(node));

@@ -5,7 +5,7 @@ import { ControlDirectory } from "../gate/control-directory.ts";
 import { identify, type Principal, requireScope } from "../gate/identify.ts";
 import { LimitError, limit, type Permit } from "../gate/limit.ts";
 import { Shield } from "../gate/shield.ts";
-import type { EdgeContext } from "./route.ts";
+import { type EdgeContext, recordOf } from "./route.ts";
 
 const LIKE_A_KEY = /^wg_[a-z]{2,8}_[A-Za-z0-9]{10}_/;
 
@@ -35,7 +35,7 @@ export async function authenticate(context: EdgeContext): Promise<Admitted> {
     if (error instanceof WarmgateError && error.code === "unauthenticated") await shield.failed(startedAt);
     throw error;
   }
-  const record = context.get("record");
+  const record = recordOf(context);
   record.tenant = principal.tenant;
   record.kid = principal.kid;
   record.configVersion = principal.configuration.version;
@@ -50,7 +50,7 @@ export async function authenticate(context: EdgeContext): Promise<Admitted> {
 export async function admit(context: EdgeContext, model: string): Promise<Admitted> {
   const admitted = await authenticate(context);
   // Somebody will take a key for a model's name one day, and it must not be in the log then.
-  if (!LIKE_A_KEY.test(model)) context.get("record").model = model;
+  if (!LIKE_A_KEY.test(model)) recordOf(context).model = model;
   requireScope(admitted.principal, `predict:${model}`);
   return admitted;
 }
@@ -69,7 +69,7 @@ export async function withinLimits<Result>(
   { units, budgetMs }: { readonly units: number; readonly budgetMs: number },
   run: (permit: Permit) => Promise<Result>,
 ): Promise<Result> {
-  const record = context.get("record");
+  const record = recordOf(context);
   const limiter = () => context.env.TENANT_LIMITER.getByName(principal.tenant);
   let permit: Permit;
   try {

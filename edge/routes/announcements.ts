@@ -6,11 +6,11 @@ import { readCapped } from "../gate/body.ts";
 import { reply } from "../gate/reply.ts";
 import { signatureOf, verifyAnnouncement } from "../gate/verify-announcement.ts";
 import { POOL_DIRECTORY_NAME } from "../objects/pool-directory.ts";
-import type { EdgeApp } from "./route.ts";
+import { type EdgeApp, recordOf } from "./route.ts";
 
 export function addAnnouncementRoute(app: EdgeApp): void {
   app.post(ANNOUNCEMENTS_PATH, async (context) => {
-    const record = context.get("record");
+    const record = recordOf(context);
     record.route = ANNOUNCEMENTS_PATH;
     record.silent = true;
     const settings = await readSettings(context.env);

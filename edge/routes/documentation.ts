@@ -8,7 +8,7 @@ import swaggerScript from "swagger-ui-dist/swagger-ui-bundle.js";
 import packageJson from "../../package.json";
 import { ERROR_KINDS, WarmgateError } from "../../shared/protocol/errors.ts";
 import { errorPage, referencePage, START_SCRIPT } from "./documentation-pages.ts";
-import { type EdgeApp, pathParameter } from "./route.ts";
+import { type EdgeApp, pathParameter, recordOf } from "./route.ts";
 
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
@@ -40,7 +40,7 @@ export function addDocumentationRoutes(app: EdgeApp): void {
     description: "An API key: wg_...",
   });
   app.get("/openapi.json", (context) =>
-    noted(context.json(app.getOpenAPI31Document(DOCUMENT)), context.get("record"), "/openapi.json"),
+    noted(context.json(app.getOpenAPI31Document(DOCUMENT)), recordOf(context), "/openapi.json"),
   );
   const pages: readonly (readonly [path: string, type: string, content: string])[] = [
     ["/docs", "text/html; charset=utf-8", referencePage()],
@@ -50,13 +50,13 @@ export function addDocumentationRoutes(app: EdgeApp): void {
     ["/docs/errors", "text/html; charset=utf-8", errorPage(Object.entries(ERROR_KINDS))],
   ];
   for (const [path, type, content] of pages) {
-    app.get(path, (context) => noted(page(type, content), context.get("record"), path));
+    app.get(path, (context) => noted(page(type, content), recordOf(context), path));
   }
   app.get("/docs/errors/:code", (context) => {
     const code = pathParameter(context, "code");
     const found = Object.entries(ERROR_KINDS).filter(([name]) => name === code);
     if (found.length === 0) throw new WarmgateError("not_found", "there is no such error code");
-    return noted(page("text/html; charset=utf-8", errorPage(found)), context.get("record"), "/docs/errors/{code}");
+    return noted(page("text/html; charset=utf-8", errorPage(found)), recordOf(context), "/docs/errors/{code}");
   });
 }
 

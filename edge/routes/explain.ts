@@ -3,6 +3,7 @@
  * functions, up to the node; the cache is looked at and nothing is put into it.
  */
 import { z } from "@hono/zod-openapi";
+import type { LimitStanding } from "../../shared/control/lease-messages.ts";
 import { TIMEOUT_MS } from "../../shared/protocol/headers.ts";
 import { checkModelName } from "../../shared/protocol/model-name.ts";
 import { timeBudget } from "../../shared/protocol/time-budget.ts";
@@ -13,7 +14,7 @@ import { reply } from "../gate/reply.ts";
 import { explanation } from "../telemetry/explanation.ts";
 import { type Admitted, admit, withinLimits } from "./admission.ts";
 import { ask, predictions } from "./prediction.ts";
-import { addRoute, type EdgeApp, type EdgeContext, pathParameter } from "./route.ts";
+import { addRoute, type EdgeApp, type EdgeContext, pathParameter, recordOf } from "./route.ts";
 import { inferenceRequestSchema, json, limitRefusals, modelPath, refusals, versionPath } from "./schemas.ts";
 
 const ruleSchema = z.object({
@@ -90,19 +91,29 @@ export function addExplainRoutes(app: EdgeApp): void {
 }
 
 async function explain(context: EdgeContext): Promise<Response> {
-  const record = context.get("record");
+  const record = recordOf(context);
   checkModelName(pathParameter(context, "model"), context.req.param("version"));
   const admitted = await admit(context, pathParameter(context, "model"));
   requireScope(admitted.principal, "explain");
   record.mark("identify");
   const budgetMs = timeBudget(context.req.header(TIMEOUT_MS), {});
   // It counts for the rate; no quota is used up by what runs no model.
-  return withinLimits(context, admitted.principal, { units: 1, budgetMs }, () => dryRun(context, admitted, budgetMs));
+  return withinLimits(context, admitted.principal, { units: 1, budgetMs }, () =>
+    dryRun(context, admitted, budgetMs, record.standings),
+  );
 }
 
-/** @throws WarmgateError as the request would be refused with before a model was run */
-export async function dryRun(context: EdgeContext, admitted: Admitted, budgetMs: number): Promise<Response> {
-  const record = context.get("record");
+/**
+ * @param standings where the limits stand of whom the request would be from
+ * @throws WarmgateError as the request would be refused with before a model was run
+ */
+export async function dryRun(
+  context: EdgeContext,
+  admitted: Admitted,
+  budgetMs: number,
+  standings: readonly LimitStanding[],
+): Promise<Response> {
+  const record = recordOf(context);
   const { cached, wish, settings, view, routed, principal } = await ask(context, admitted, budgetMs);
   const now = Date.now();
   if (typeof cached === "string") record.cacheStatus = cacheStatus({ kind: "bypass", reason: cached });
@@ -116,6 +127,8 @@ export async function dryRun(context: EdgeContext, admitted: Admitted, budgetMs:
     );
   }
   nodeFor(view, routed, principal.tenant, record.decisions.trail, now);
-  const body = new TextEncoder().encode(JSON.stringify(explanation(record)));
+  const { decisions, cacheStatus: status, code } = record;
+  const explained = { decisions, cacheStatus: status, code, standings };
+  const body = new TextEncoder().encode(JSON.stringify(explanation(explained)));
   return reply({ body }, record);
 }

@@ -7,7 +7,7 @@ import { dispatch } from "../gate/dispatch.ts";
 import { poolView } from "../gate/pool-view.ts";
 import { reply } from "../gate/reply.ts";
 import { keepAliveOf } from "./admission.ts";
-import { addRoute, type EdgeApp, type EdgeContext } from "./route.ts";
+import { addRoute, type EdgeApp, type EdgeContext, recordOf } from "./route.ts";
 import { json, refusals, serverMetadataSchema } from "./schemas.ts";
 
 /** What `GET /v2` advertises: only what the edge serves. Clients decide by it what they may call. */
@@ -41,12 +41,12 @@ export function addHealthRoutes(app: EdgeApp): void {
 }
 
 function answer(context: EdgeContext, value: unknown): Response {
-  return reply({ body: new TextEncoder().encode(JSON.stringify(value)) }, context.get("record"));
+  return reply({ body: new TextEncoder().encode(JSON.stringify(value)) }, recordOf(context));
 }
 
 async function ready(context: EdgeContext): Promise<Response> {
   const settings = await readSettings(context.env);
-  const record = context.get("record");
+  const record = recordOf(context);
   const now = Date.now();
   let isReady = readiness.get(settings.environment, now);
   if (isReady === undefined) {

@@ -6,7 +6,7 @@ import { timeBudget } from "../../shared/protocol/time-budget.ts";
 import { type Principal, requireScope } from "../gate/identify.ts";
 import { admit, withinLimits } from "./admission.ts";
 import { predict } from "./prediction.ts";
-import { addRoute, type EdgeApp, type EdgeContext, pathParameter } from "./route.ts";
+import { addRoute, type EdgeApp, type EdgeContext, pathParameter, recordOf } from "./route.ts";
 import {
   inferenceRequestSchema,
   inferenceResponseSchema,
@@ -111,7 +111,7 @@ export function addInferenceRoutes(app: EdgeApp): void {
 
 /** One prediction's way through the edge: identify, limit, decode, cache, forward, reply, meter. */
 async function infer(context: EdgeContext): Promise<Response> {
-  const record = context.get("record");
+  const record = recordOf(context);
   const { raw: request } = context.req;
   const model = pathParameter(context, "model");
   const version = context.req.param("version");

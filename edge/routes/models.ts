@@ -9,7 +9,7 @@ import { contractOf, findRoute, type KnownRoute } from "../gate/route-directory.
 import { routeHeaders } from "../gate/route-headers.ts";
 import type { PoolView } from "../pool/pool-view.ts";
 import { admit, keepAliveOf, withinLimits } from "./admission.ts";
-import { addRoute, type EdgeApp, type EdgeContext, pathParameter } from "./route.ts";
+import { addRoute, type EdgeApp, type EdgeContext, pathParameter, recordOf } from "./route.ts";
 import { json, limitRefusals, modelMetadataSchema, modelPath, refusals, versionPath } from "./schemas.ts";
 
 /** What is known of a model is asked of the pool, which alone knows which versions are ready. */
@@ -58,7 +58,7 @@ export function addModelRoutes(app: EdgeApp): void {
 }
 
 async function describe(context: EdgeContext, suffix: string): Promise<Response> {
-  const record = context.get("record");
+  const record = recordOf(context);
   const name = pathParameter(context, "model");
   const version = context.req.param("version");
   checkModelName(name, version);

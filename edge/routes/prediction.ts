@@ -29,7 +29,7 @@ import { inferTarget, toPool } from "../gate/to-pool.ts";
 import type { PoolView } from "../pool/pool-view.ts";
 import type { RequestRecord } from "../telemetry/request-record.ts";
 import { type Admitted, keepAliveOf } from "./admission.ts";
-import { type EdgeContext, pathParameter } from "./route.ts";
+import { type EdgeContext, pathParameter, recordOf } from "./route.ts";
 
 const meter = new Meter();
 export const predictions = new PredictionCache();
@@ -51,8 +51,6 @@ export interface Asked {
   readonly cached: Cacheable | BypassReason;
 }
 
-type Charged = Asked & { readonly permit: Permit };
-
 /** @throws WarmgateError every refusal of the body, the route, the cache and the pool */
 export async function predict(
   context: EdgeContext,
@@ -60,25 +58,25 @@ export async function predict(
   longestMs: number,
   permit: Permit,
 ): Promise<Response> {
-  const record = context.get("record");
-  const asked: Charged = { ...(await ask(context, admitted, longestMs)), permit };
+  const record = recordOf(context);
+  const asked = await ask(context, admitted, longestMs);
   const { cached, wish, settings, deadline } = asked;
   if (typeof cached === "string") {
     if (wish.onlyIfCached) throw notCached(record);
-    return uncached(asked, cached);
+    return uncached(asked, permit, cached);
   }
   const found = await predictions.find(cached.key, wish, settings.environment, Date.now());
   record.mark("cache");
   if (found) {
     const ttlSeconds = (found.stored.expiresAt - Date.now()) / 1_000;
-    return known(asked, cached, found.stored, { kind: "hit", from: found.from, ttlSeconds });
+    return known(asked, permit, cached, found.stored, { kind: "hit", from: found.from, ttlSeconds });
   }
   if (wish.onlyIfCached) throw notCached(record);
-  if (wish.noCache || wish.noStore) return made(asked, cached);
+  if (wish.noCache || wish.noStore) return made(asked, permit, cached);
   const lead = await predictions.lead(cached.key, wish, (deadline - Date.now()) / 2);
-  if (typeof lead !== "function") return known(asked, cached, lead, { kind: "collapsed" });
+  if (typeof lead !== "function") return known(asked, permit, cached, lead, { kind: "collapsed" });
   try {
-    return await made(asked, cached);
+    return await made(asked, permit, cached);
   } finally {
     lead();
   }
@@ -94,11 +92,13 @@ export async function ask(
   { settings, principal, startedAt }: Admitted,
   longestMs: number,
 ): Promise<Asked> {
-  const record = context.get("record");
+  const record = recordOf(context);
   const { headers } = context.req.raw;
   const name = pathParameter(context, "model");
   const routeAsk = readRouteAsk(headers, context.req.param("version"));
-  const { decoded, bytes } = await decode(context.req.raw, largestBody(settings, principal), longestMs);
+  const { decoded, bytes } = await decode(
+    ...([context.req.raw, principal.tenant, largestBody(settings, principal), longestMs] as const),
+  );
   record.bytesIn = bytes;
   const parameters = decoded.kind === "tensors" ? decoded.request.parameters : {};
   const budgetMs = timeBudget(headers.get(TIMEOUT_MS) ?? undefined, parameters);
@@ -113,17 +113,16 @@ export async function ask(
   decisions.known = knownRoute;
   const routed = await route(name, routeAsk, knownRoute, view, decoded, principal, headers);
   decisions.routed = routed;
-  decisions.available = view.versions(routed.model);
+  decisions.view = view;
   record.routeHeaders = routeHeaders(routed);
   const maxRows = smallest(principal, "maxBatch") ?? 0;
   const scope = routed.route?.cache.scope === "shared" ? "shared" : { tenant: principal.tenant };
   const cached = await cacheable(routed, scope, maxRows);
   if (typeof cached !== "string") decisions.cacheKey = cached.key;
   record.mark("route");
-  return {
-    ...{ context, settings, principal, name, view, routed, maxRows, cached },
-    ...{ wish: readCacheWish(headers.get("cache-control"), headers.get("pragma")), deadline: startedAt + budgetMs },
-  };
+  const wish = readCacheWish(headers.get("cache-control"), headers.get("pragma"));
+  const deadline = startedAt + budgetMs;
+  return { context, settings, principal, wish, name, view, routed, maxRows, deadline, cached };
 }
 
 function notCached(record: RequestRecord): WarmgateError {
@@ -132,13 +131,19 @@ function notCached(record: RequestRecord): WarmgateError {
 }
 
 /** Answered without the pool. */
-function known(asked: Charged, about: Cacheable, stored: StoredPrediction, result: CacheResult): Response {
-  asked.context.get("record").cacheStatus = cacheStatus(result);
-  return replyFrom(stored, about, asked, { rows: about.rows, deviceMs: 0, cacheHits: 1 });
+function known(
+  asked: Asked,
+  permit: Permit,
+  about: Cacheable,
+  stored: StoredPrediction,
+  result: CacheResult,
+): Response {
+  recordOf(asked.context).cacheStatus = cacheStatus(result);
+  return replyFrom(stored, about, asked, permit, { rows: about.rows, deviceMs: 0, cacheHits: 1 });
 }
 
 /** Answered by the pool, and kept where that may be. */
-async function made(asked: Charged, about: Cacheable): Promise<Response> {
+async function made(asked: Asked, permit: Permit, about: Cacheable): Promise<Response> {
   const { context, settings, wish, routed } = asked;
   const answer = await fromPool(asked);
   const response = decodeInferenceResponse(answer.body, answer.headerLength);
@@ -148,16 +153,16 @@ async function made(asked: Charged, about: Cacheable): Promise<Response> {
   const how = { environment: settings.environment, ttlSeconds: routed.route?.cache.ttlSeconds ?? USUAL_TTL_SECONDS };
   const kept = mayKeep ? await predictions.keep(about.key, response, how, Date.now(), keepAliveOf(context)) : undefined;
   const stored = kept !== undefined;
-  context.get("record").cacheStatus = cacheStatus(
+  recordOf(context).cacheStatus = cacheStatus(
     wish.noCache || wish.noStore ? { kind: "request", stored } : { kind: "miss", refused: false, stored },
   );
-  return replyFrom(kept ?? response, about, asked, { ...answer.usage, cacheHits: 0 });
+  return replyFrom(kept ?? response, about, asked, permit, { ...answer.usage, cacheHits: 0 });
 }
 
 /** Answered by the pool, past the cache. */
-async function uncached(asked: Charged, reason: BypassReason): Promise<Response> {
+async function uncached(asked: Asked, permit: Permit, reason: BypassReason): Promise<Response> {
   const { context, routed, name } = asked;
-  const record = context.get("record");
+  const record = recordOf(context);
   const answer = await fromPool(asked);
   record.cacheStatus = cacheStatus({ kind: "bypass", reason });
   let encoded: Answer;
@@ -168,13 +173,13 @@ async function uncached(asked: Charged, reason: BypassReason): Promise<Response>
     encoded = inCallersForm({ ...response, modelName: name }, routed.decoded.request);
   } else encoded = { body: answer.body, headerLength: answer.headerLength ?? undefined };
   record.mark("encode");
-  used(asked, { ...answer.usage, cacheHits: 0 });
+  used(asked, permit, { ...answer.usage, cacheHits: 0 });
   return reply(encoded, record, context.req.raw.headers.get("accept-encoding"));
 }
 
-async function fromPool(asked: Charged): Promise<PoolAnswer & { readonly ms: number }> {
+async function fromPool(asked: Asked): Promise<PoolAnswer & { readonly ms: number }> {
   const { context, settings, principal, view, routed, maxRows, deadline } = asked;
-  const record = context.get("record");
+  const record = recordOf(context);
   const startedAt = Date.now();
   const call = {
     ...{ method: "POST" as const, target: inferTarget(routed), ...toPool(routed), tenant: principal.tenant, maxRows },
@@ -197,37 +202,61 @@ function observed({ context, settings, view, routed, principal }: Asked): Observ
 }
 
 /** Ends the permit as used, and counts the use; once there is an answer in the caller's form, for nobody pays for a refusal. */
-function used({ context, permit, principal, name }: Charged, use: Omit<Use, "tenant" | "model">): void {
+function used({ context, principal, name }: Asked, permit: Permit, use: Omit<Use, "tenant" | "model">): void {
   permit.end(true);
-  context.get("record").standings = permit.standings();
+  recordOf(context).standings = permit.standings();
   count(context, { tenant: principal.tenant, model: name, ...use });
 }
 
 /** The outputs in the caller's form and order, or the word that it has them already. */
 function replyFrom(
-  { modelVersion, outputs, ...rest }: InferenceResponse & { readonly contentDigest?: string },
-  { request, outputs: names }: Cacheable,
-  asked: Charged,
+  response: InferenceResponse & { readonly contentDigest?: string },
+  about: Cacheable,
+  asked: Asked,
+  permit: Permit,
   use: Omit<Use, "tenant" | "model">,
 ): Response {
-  const { context, name: modelName } = asked;
-  const record = context.get("record");
+  const { context, name } = asked;
+  const record = recordOf(context);
   const { headers } = context.req.raw;
-  record.version = modelVersion;
-  const ordered = names.flatMap((name) => outputs.find((output) => output.name === name) ?? []);
-  const encoded = inCallersForm({ modelName, modelVersion, outputs: ordered }, request);
-  if (rest.contentDigest !== undefined) {
-    const form = names.map((name) => ({
-      name,
-      binary: request.outputs?.find((output) => output.name === name)?.binary ?? request.binaryOutput,
-    }));
-    const { contentDigest } = rest;
-    record.entityTag = entityTag({ contentDigest, modelName, id: request.id, outputs: form });
-  }
+  record.version = response.modelVersion;
+  const { answer, tag } = inCallersWords(response, about, name);
+  record.entityTag = tag;
   record.mark("encode");
-  used(asked, use);
-  if (record.entityTag !== "" && matches(headers.get("if-none-match"), record.entityTag)) return notModified(record);
-  return reply(encoded, record, headers.get("accept-encoding"));
+  used(asked, permit, use);
+  if (tag !== "" && matches(headers.get("if-none-match"), tag)) return notModified(record);
+  return reply(answer, record, headers.get("accept-encoding"));
+}
+
+interface CallersWords {
+  readonly answer: Answer;
+  /** Names its bytes; "" for what is not kept. */
+  readonly tag: string;
+}
+
+/** The form that an answer was last asked for in: most who ask again ask for the same. */
+const lastWords = new WeakMap<object, CallersWords & { readonly about: Cacheable; readonly name: string }>();
+
+function inCallersWords(
+  response: InferenceResponse & { readonly contentDigest?: string },
+  about: Cacheable,
+  name: string,
+): CallersWords {
+  const before = lastWords.get(response);
+  if (before?.about === about && before.name === name) return before;
+  const { modelVersion, outputs, contentDigest } = response;
+  const { request, outputs: names } = about;
+  const ordered = names.flatMap((wanted) => outputs.find((output) => output.name === wanted) ?? []);
+  const answer = inCallersForm({ modelName: name, modelVersion, outputs: ordered }, request);
+  if (contentDigest === undefined) return { answer, tag: "" };
+  const form = names.map((wanted) => ({
+    name: wanted,
+    binary: request.outputs?.find((output) => output.name === wanted)?.binary ?? request.binaryOutput,
+  }));
+  const tag = entityTag({ contentDigest, modelName: name, id: request.id, outputs: form });
+  const words = { answer, tag, about, name };
+  lastWords.set(response, words);
+  return words;
 }
 
 /** Tells the tenant's ledger, once the reply is on its way. */

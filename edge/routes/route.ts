@@ -4,19 +4,40 @@
  * rest of the edge together.
  */
 import { createRoute, type OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
-import type { Context } from "hono";
+import type { Context, ExecutionContext } from "hono";
 import type { Bindings } from "../environment.ts";
-import type { RequestRecord } from "../telemetry/request-record.ts";
+import { RequestRecord } from "../telemetry/request-record.ts";
 
-export interface EdgeVariables {
-  record: RequestRecord;
-}
 export interface EdgeEnvironment {
   Bindings: Bindings;
-  Variables: EdgeVariables;
 }
 export type EdgeApp = OpenAPIHono<EdgeEnvironment>;
 export type EdgeContext = Context<EdgeEnvironment>;
+
+/** What a request is answered within: the platform's context, and the request's one record. */
+export class RequestExecution implements ExecutionContext {
+  readonly record: RequestRecord;
+  readonly props = undefined;
+  readonly #platform: ExecutionContext;
+
+  constructor(request: Request, platform: ExecutionContext) {
+    this.record = new RequestRecord(request);
+    this.#platform = platform;
+  }
+
+  waitUntil(pending: Promise<unknown>): void {
+    this.#platform.waitUntil(pending);
+  }
+
+  passThroughOnException(): void {
+    this.#platform.passThroughOnException();
+  }
+}
+
+export function recordOf({ executionCtx }: EdgeContext): RequestRecord {
+  if (executionCtx instanceof RequestExecution) return executionCtx.record;
+  throw new Error("a request is answered by the gateway only");
+}
 
 export function addRoute(
   app: EdgeApp,
@@ -26,7 +47,7 @@ export function addRoute(
   const route = createRoute(config);
   app.openAPIRegistry.registerPath(route);
   app.on(route.method.toUpperCase(), route.getRoutingPath(), (context) => {
-    context.get("record").route = config.path;
+    recordOf(context).route = config.path;
     return handler(context);
   });
 }

@@ -7,13 +7,13 @@ import type { ErrorCode } from "../../shared/protocol/errors.ts";
 import type { Attempt, Trail } from "../gate/dispatch.ts";
 import type { Routed } from "../gate/route.ts";
 import type { KnownRoute } from "../gate/route-directory.ts";
+import type { PoolView } from "../pool/pool-view.ts";
 
 /** What was decided for a request so far. */
 export interface Decisions {
   known?: KnownRoute;
   routed?: Routed;
-  /** Versions that some node is known to have. */
-  available?: readonly string[];
+  view?: PoolView;
   cacheKey?: string;
   readonly trail: Trail;
 }
@@ -31,7 +31,7 @@ const MOST_LISTED = 8;
 const KEY_PREFIX = 16;
 
 export function explanation({ decisions, cacheStatus, standings, code }: Explained) {
-  const { known, routed, available = [], cacheKey, trail } = decisions;
+  const { known, routed, view, cacheKey, trail } = decisions;
   const { choice } = trail;
   return {
     route: known?.route
@@ -41,7 +41,7 @@ export function explanation({ decisions, cacheStatus, standings, code }: Explain
       ? {
           ...{ model: routed.model, version: routed.version ?? null, rule: routed.choice?.rule ?? null },
           ...{ artefact: routed.capability?.model.digest.slice(0, KEY_PREFIX) ?? null },
-          available: available.slice(0, MOST_LISTED),
+          available: view?.versions(routed.model).slice(0, MOST_LISTED) ?? [],
         }
       : null,
     node: choice

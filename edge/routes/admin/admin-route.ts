@@ -16,7 +16,7 @@ import type { Actor } from "../../objects/control/audit.ts";
 import type { Outcome } from "../../objects/control/outcome.ts";
 import { CONTROL_PLANE_NAME } from "../../objects/control-plane.ts";
 import { authenticate, withinLimits } from "../admission.ts";
-import { addRoute, type EdgeApp, type EdgeContext, pathParameter } from "../route.ts";
+import { addRoute, type EdgeApp, type EdgeContext, pathParameter, recordOf } from "../route.ts";
 import { limitRefusals, refusals } from "../schemas.ts";
 
 export interface AdminCall<Body> {
@@ -76,7 +76,7 @@ export function addAdminRoute<Body = undefined>(
     const host = settings.adminHost;
     if (host !== undefined && new URL(context.req.url).hostname !== host) throw notFound();
     requireScope(principal, "admin");
-    const record = context.get("record");
+    const record = recordOf(context);
     const tenant = pathParameter(context, "tenant");
     const own = tenant === principal.tenant;
     if (!principal.operator && (by === "operator" ? !own : !own || tenant === "")) throw notFound();
@@ -108,12 +108,12 @@ export function outcomeReply<Value>(context: EdgeContext, outcome: Outcome<Value
 /** @throws WarmgateError what the control plane refused */
 export function settled<Value>(context: EdgeContext, outcome: Outcome<Value>): Value {
   if ("refused" in outcome) throw new WarmgateError(outcome.refused, outcome.problems.join("; "));
-  context.get("record").configVersion = outcome.version;
+  recordOf(context).configVersion = outcome.version;
   return outcome.value;
 }
 
 export function valueReply(context: EdgeContext, value: unknown, status = 200): Response {
-  return reply({ body: new TextEncoder().encode(JSON.stringify(value)), status }, context.get("record"));
+  return reply({ body: new TextEncoder().encode(JSON.stringify(value)), status }, recordOf(context));
 }
 
 /** A page of a list, one more than which was asked for. @param key the field that lists are in the order of */

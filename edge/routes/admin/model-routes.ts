@@ -130,7 +130,8 @@ export function addModelRouteRoutes(app: EdgeApp): void {
           configuration: await controlPlaneOf(context).configuration(),
         },
       };
-      return dryRun(context, admitted, EXPLAIN_BUDGET_MS);
+      const standings = await context.env.TENANT_LIMITER.getByName(tenant).standings();
+      return dryRun(context, admitted, EXPLAIN_BUDGET_MS, standings);
     },
   );
 }

@@ -9,7 +9,8 @@ import { viewOf } from "./model-routes.ts";
 const node = z
   .object({
     ...{ node: z.string(), url: z.string(), device: z.string(), hardware: z.string(), provider: z.string() },
-    live: z.boolean(),
+    live: z.boolean().openapi({ description: "Requests are sent to it." }),
+    ready: z.boolean().openapi({ description: "It took work when it last spoke." }),
     left: z.boolean().openapi({ description: "It has said goodbye." }),
     ejected: z.boolean().openapi({ description: "Left out by the isolate that answers this, for its failures." }),
     seenAt: z.number(),
@@ -34,7 +35,7 @@ export function addNodeRoutes(app: EdgeApp): void {
       const ejected = nodeStates.ejected([...nodes.keys()], Date.now());
       const items = [...nodes.values()].map((one) => ({
         ...{ node: one.node, url: one.url, device: one.device, hardware: one.hardware, provider: one.provider },
-        ...{ live: one.live, left: one.left, ejected: ejected.has(one.node), seenAt: one.seenAt },
+        ...{ live: one.live, ready: one.ready, left: one.left, ejected: ejected.has(one.node), seenAt: one.seenAt },
         waitMs: nodeStates.load(one).waitMs,
         models: one.models.map(({ name, version, digest }) => ({ name, version, digest })),
       }));

@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { WarmgateError } from "../../../shared/protocol/errors.ts";
 import { reply } from "../../gate/reply.ts";
 import { USAGE_GROUPS, type UsageGroup, type UsageLine } from "../../objects/usage-ledger.ts";
-import type { EdgeApp } from "../route.ts";
+import { type EdgeApp, recordOf } from "../route.ts";
 import { json } from "../schemas.ts";
 import { ADMIN, addAdminRoute, checked, controlPlaneOf, settled, tenantPath, valueReply } from "./admin-route.ts";
 
@@ -60,7 +60,7 @@ export function addUsageRoutes(app: EdgeApp): void {
       const items = lines.map((line) => shown(line, by));
       if (/^text\/csv\b/.test(context.req.header("accept") ?? "")) {
         const body = new TextEncoder().encode(csv(items, by));
-        return reply({ body, contentType: "text/csv; charset=utf-8" }, context.get("record"));
+        return reply({ body, contentType: "text/csv; charset=utf-8" }, recordOf(context));
       }
       return valueReply(context, { from: iso(fromHour), to: iso(toHour), by, items });
     },

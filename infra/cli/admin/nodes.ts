@@ -75,9 +75,9 @@ function describeNode(node: NodeReply, now: number): string {
   return `${about}\n\n${models}`;
 }
 
-function stateText({ live, left, ejected }: NodeReply): string {
+function stateText({ live, ready, left, ejected }: NodeReply): string {
   if (left) return "left";
-  if (!live) return "dead";
+  if (!live) return ready === false ? "not ready" : "dead";
   return ejected ? "ejected" : "live";
 }
 

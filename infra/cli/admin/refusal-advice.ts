@@ -18,7 +18,7 @@ export function refusalAdvice(code: string, retryAfter: string | null, keySource
   if (code === "forbidden" || code === "tenant_suspended") {
     return `The key in ${keySource} needs the scope admin; for other tenants, plans and costs it must be an operator's.`;
   }
-  if (code === "not_found") return "warmgate tenants ls and warmgate keys ls <tenant> show what there is.";
+  if (code === "not_found") return "warmgate tenants ls, keys ls <tenant> and routes ls show what there is.";
   if (retryAfter !== null && /^\d{1,8}$/.test(retryAfter)) return `Send it again in ${Number(retryAfter)} s.`;
   return REMEDIES.get(code);
 }

@@ -53,6 +53,7 @@ export const nodeReply = z.looseObject({
   hardware: z.string(),
   provider: z.string(),
   live: z.boolean(),
+  ready: z.boolean().optional(),
   left: z.boolean(),
   ejected: z.boolean(),
   seenAt: z.number().min(0).max(8.64e15),
