@@ -9,6 +9,7 @@
 import { z } from "zod";
 import { type ModelRoute, modelRouteSchema } from "../../shared/protocol/model-route.ts";
 import type { Bindings } from "../environment.ts";
+import type { StoredRoute } from "../objects/control/model-routes.ts";
 import { CONTROL_PLANE_NAME } from "../objects/control-plane.ts";
 
 /** The age from which a route is read anew, and the one from which that is waited for. */
@@ -46,28 +47,47 @@ export async function findRoute(
   return entry.known;
 }
 
+/**
+ * Takes over what the control plane has said of a route. Whoever changes one tells it here as well, so that it takes effect at once where
+ * it was changed.
+ *
+ * @param found null: there is none of that name
+ */
+export function noteRoute(
+  name: string,
+  found: StoredRoute | null,
+  bindings: Bindings,
+  keepAlive: (pending: Promise<unknown>) => void,
+  now: number,
+): KnownRoute {
+  const known: KnownRoute = { readAt: now, revision: found?.revision ?? 0, route: found?.route ?? null };
+  const headers = { "cache-control": `max-age=${KEPT_SECONDS}` };
+  keepAlive(caches.default.put(keyOf(name, bindings), Response.json(known, { headers })));
+  return remember(name, known);
+}
+
 async function read(
   name: string,
   bindings: Bindings,
   keepAlive: (pending: Promise<unknown>) => void,
   now: number,
 ): Promise<KnownRoute> {
-  // A name that only this Worker can ask for: the Cache API is keyed by URL, and no request reaches it from outside.
-  const key = `https://model-routes.invalid/${bindings.ENVIRONMENT}/${name}`;
-  const cached = await caches.default.match(key);
+  const cached = await caches.default.match(keyOf(name, bindings));
   const parsed = cached && keptSchema.safeParse(await cached.json());
   const kept = parsed?.success ? parsed.data : undefined;
   if (kept && now - kept.readAt <= FRESH_MS) return remember(name, kept);
   try {
     const found = await bindings.CONTROL_PLANE.getByName(CONTROL_PLANE_NAME).resolveRoute(name);
-    const known: KnownRoute = { readAt: now, revision: found?.revision ?? 0, route: found?.route ?? null };
-    const headers = { "cache-control": `max-age=${KEPT_SECONDS}` };
-    keepAlive(caches.default.put(key, Response.json(known, { headers })));
-    return remember(name, known);
+    return noteRoute(name, found, bindings, keepAlive, now);
   } catch (error) {
     if (!kept) throw error;
     return remember(name, kept);
   }
+}
+
+/** A name that only this Worker can ask for: the Cache API is keyed by URL, and no request reaches it from outside. */
+function keyOf(name: string, { ENVIRONMENT }: Bindings): string {
+  return `https://model-routes.invalid/${ENVIRONMENT}/${name}`;
 }
 
 function remember(name: string, known: KnownRoute): KnownRoute {

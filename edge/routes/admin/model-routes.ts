@@ -5,6 +5,7 @@ import { checkModelName, isModelName } from "../../../shared/protocol/model-name
 import { modelRouteSchema } from "../../../shared/protocol/model-route.ts";
 import { nobody } from "../../gate/dispatch.ts";
 import { poolView } from "../../gate/pool-view.ts";
+import { noteRoute } from "../../gate/route-directory.ts";
 import type { PoolView } from "../../pool/pool-view.ts";
 import { type Admitted, keepAliveOf } from "../admission.ts";
 import { dryRun, explanationSchema } from "../explain.ts";
@@ -97,7 +98,9 @@ export function addModelRouteRoutes(app: EdgeApp): void {
       const { contracts, problems } = checkContracts(model, body.contracts, route, await viewOf(context, settings));
       if (problems.length > 0) throw new WarmgateError("invalid_configuration", problems.join("; "));
       const given = modelRouteSchema.parse({ name, model, contracts, cache });
-      return outcomeReply(context, await control.putRoute(actor, given, revision));
+      const outcome = await control.putRoute(actor, given, revision);
+      if (!("refused" in outcome)) noteRoute(name, outcome.value, context.env, keepAliveOf(context), Date.now());
+      return outcomeReply(context, outcome);
     },
   );
   addAdminRoute(
@@ -108,8 +111,12 @@ export function addModelRouteRoutes(app: EdgeApp): void {
       responses: { 200: json(storedRoute, "The route that was removed.") },
       also: ["conflict"],
     },
-    async ({ context, actor }) =>
-      outcomeReply(context, await controlPlaneOf(context).deleteRoute(actor, pathParameter(context, "route"))),
+    async ({ context, actor }) => {
+      const name = pathParameter(context, "route");
+      const outcome = await controlPlaneOf(context).deleteRoute(actor, name);
+      if (!("refused" in outcome)) noteRoute(name, null, context.env, keepAliveOf(context), Date.now());
+      return outcomeReply(context, outcome);
+    },
   );
   addAdminRoute(
     app,

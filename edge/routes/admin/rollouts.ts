@@ -5,9 +5,10 @@ import { rolloutPlanSchema } from "../../../shared/control/rollout/rollout-plan.
 import { WarmgateError } from "../../../shared/protocol/errors.ts";
 import { isModelVersion } from "../../../shared/protocol/model-name.ts";
 import type { ModelRoute } from "../../../shared/protocol/model-route.ts";
-import { contractOf } from "../../gate/route-directory.ts";
+import { contractOf, noteRoute } from "../../gate/route-directory.ts";
 import type { RolloutAsk } from "../../objects/rollout-controller.ts";
 import type { PoolView } from "../../pool/pool-view.ts";
+import { keepAliveOf } from "../admission.ts";
 import { type EdgeApp, type EdgeContext, pathParameter } from "../route.ts";
 import { json } from "../schemas.ts";
 import { ADMIN, addAdminRoute, checked, controlPlaneOf, outcomeReply, settled, valueReply } from "./admin-route.ts";
@@ -53,7 +54,9 @@ export function addRolloutRoutes(app: EdgeApp): void {
       const name = pathParameter(context, "route");
       const { route } = settled(context, await controlPlaneOf(context).getRoute(name));
       const asked = rolloutOf(route, body, await viewOf(context, settings));
-      return outcomeReply(context, await controllerOf(context, name).start(actor, name, asked), 201);
+      const outcome = await controllerOf(context, name).start(actor, name, asked);
+      await readAgain(context, name);
+      return outcomeReply(context, outcome, 201);
     },
   );
   addAdminRoute(
@@ -86,7 +89,9 @@ export function addRolloutRoutes(app: EdgeApp): void {
       async ({ context, actor }) => {
         const name = pathParameter(context, "route");
         settled(context, await controlPlaneOf(context).getRoute(name));
-        return outcomeReply(context, await controllerOf(context, name)[verb](actor));
+        const outcome = await controllerOf(context, name)[verb](actor);
+        await readAgain(context, name);
+        return outcomeReply(context, outcome);
       },
     );
   }
@@ -107,6 +112,12 @@ export function addRolloutRoutes(app: EdgeApp): void {
 
 function controllerOf({ env }: EdgeContext, route: string) {
   return env.ROLLOUT_CONTROLLER.getByName(route);
+}
+
+/** So that who has just moved a route sees it moved; everybody else does within ten seconds. */
+async function readAgain(context: EdgeContext, name: string): Promise<void> {
+  const found = await controlPlaneOf(context).resolveRoute(name);
+  noteRoute(name, found, context.env, keepAliveOf(context), Date.now());
 }
 
 /** @throws WarmgateError `not_found`, `invalid_configuration` naming all that is in the way */
