@@ -6,6 +6,7 @@
 import { chooseOfTwo } from "../../shared/control/routing/node-choice.ts";
 import type { Outcome } from "../../shared/control/routing/outlier-ejection.ts";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
+import type { KnownNode } from "../../shared/protocol/pool-node.ts";
 import type { EdgeSettings } from "../environment.ts";
 import { chooseNode, type NodeChoice } from "../pool/choose-node.ts";
 import type { PoolView } from "../pool/pool-view.ts";
@@ -87,12 +88,14 @@ export function nodeFor(
 }
 
 /** For what no node is known to have: any may know better, as just after a model was loaded. */
-function anyNode(view: PoolView, hardware: string | null) {
-  const nodes = [...view.nodes.values()].filter((node) => hardware === null || node.hardware === hardware);
-  const live = nodes.filter((node) => node.live);
-  const node = chooseOfTwo(live.length > 0 ? live : nodes.filter(({ left }) => !left), () => 0, Math.random);
+function anyNode({ live, nodes }: PoolView, hardware: string | null) {
+  const isAsked = (node: KnownNode) => hardware === null || node.hardware === hardware;
+  const from = hardware === null ? live : live.filter(isAsked);
+  const known = from.length > 0 ? from : [...nodes.values()].filter((node) => !node.left && isAsked(node));
+  const node = chooseOfTwo(known, () => 0, Math.random);
   if (node) return node;
-  throw hardware === null || nodes.length > 0 ? nobody() : noSuchHardware(hardware);
+  const isThere = hardware === null || [...nodes.values()].some(isAsked);
+  throw isThere ? nobody() : noSuchHardware(hardware);
 }
 
 export function nobody(): WarmgateError {

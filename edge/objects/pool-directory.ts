@@ -7,13 +7,14 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { z } from "zod";
-import { announced, type NodeDirectory, swept } from "../../shared/control/routing/node-directory.ts";
+import { NodeDirectory } from "../../shared/control/routing/node-directory.ts";
 import { type DirectorySnapshot, snapshotOf } from "../../shared/protocol/directory-snapshot.ts";
 import {
   type Announcement,
   type AnnouncementAnswer,
   announcementSchema,
   type KnownNode,
+  type NodeModel,
   poolNodeSchema,
 } from "../../shared/protocol/pool-node.ts";
 import type { Bindings } from "../environment.ts";
@@ -29,50 +30,50 @@ const storedNodeSchema = poolNodeSchema.extend({
 
 export class PoolDirectory extends DurableObject<Bindings> {
   readonly #sql: SqlStorage;
-  #directory: NodeDirectory;
+  readonly #directory: NodeDirectory;
 
   constructor(state: DurableObjectState, bindings: Bindings) {
     super(state, bindings);
     this.#sql = state.storage.sql;
     state.storage.transactionSync(() => migrate(this.#sql, MIGRATIONS));
     const now = Date.now();
-    this.#directory = new Map(
-      [...this.#sql.exec("SELECT record FROM nodes")].map(({ record }) => {
-        const node = storedNodeSchema.parse(JSON.parse(z.string().parse(record)));
-        return [node.node, node.live ? { ...node, seenAt: now } : node];
-      }),
-    );
+    const nodes = [...this.#sql.exec("SELECT record FROM nodes")].map(({ record }) => {
+      const node = storedNodeSchema.parse(JSON.parse(z.string().parse(record)));
+      return node.live ? { ...node, seenAt: now } : node;
+    });
+    this.#directory = new NodeDirectory(nodes);
   }
 
   /** @param given as its sender signed it (`gate/verify-announcement.ts`) */
   announce(given: Announcement): AnnouncementAnswer {
     const announcement = announcementSchema.parse(given);
-    const now = Date.now();
-    const heard = announced(swept(this.#directory, now), announcement, now);
-    this.#become(heard.directory);
-    return heard.answer;
+    const before = this.#directory.nodes.get(announcement.status.node);
+    const { answer, changed } = this.#directory.hear(announcement, Date.now());
+    if (changed && !(before && sameToStore(before, changed))) this.#store(changed);
+    return answer;
   }
 
   snapshot(): DirectorySnapshot {
     const now = Date.now();
-    this.#become(swept(this.#directory, now));
-    return snapshotOf([...this.#directory.values()], now);
+    const { died, forgotten } = this.#directory.sweep(now);
+    for (const node of died) this.#store(node);
+    for (const name of forgotten) this.#sql.exec("DELETE FROM nodes WHERE node = ?", name);
+    return snapshotOf(this.#directory.nodes.values(), now);
   }
 
-  #become(directory: NodeDirectory): void {
-    for (const name of this.#directory.keys()) {
-      if (!directory.has(name)) this.#sql.exec("DELETE FROM nodes WHERE node = ?", name);
-    }
-    for (const [name, node] of directory) {
-      const before = this.#directory.get(name);
-      if (before === node || (before && sameToStore(before, node))) continue;
-      this.#sql.exec(
-        "INSERT INTO nodes (node, record) VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET record = excluded.record",
-        name,
-        JSON.stringify(node),
-      );
-    }
-    this.#directory = directory;
+  /** The models of catalogues, by name; those that no node has are left out. */
+  catalogues(names: readonly string[]): Record<string, readonly NodeModel[]> {
+    const asked = new Set(names);
+    const nodes = [...this.#directory.nodes.values()].filter(({ catalogue }) => asked.has(catalogue));
+    return Object.fromEntries(nodes.map(({ catalogue, models }) => [catalogue, models]));
+  }
+
+  #store(node: KnownNode): void {
+    this.#sql.exec(
+      "INSERT INTO nodes (node, record) VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET record = excluded.record",
+      node.node,
+      JSON.stringify(node),
+    );
   }
 }
 

@@ -46,7 +46,7 @@ describe("the choice of a node", () => {
       states.ended(shard[1]!, "failed", undefined, 0);
     }
     const beyond = choose()!;
-    assert.deepEqual([beyond.node.node, beyond.beyondShard, beyond.ejected], [spare, true, [shard[1]]]);
+    assert.deepEqual([beyond.node.node, beyond.beyondShard, [...beyond.ejected]], [spare, true, [shard[1]]]);
   });
 
   test("a dead node that was ejected does not keep another one that fails from being left out", () => {

@@ -8,18 +8,20 @@
 import { chooseOfTwo, predictedWaitMs } from "../../shared/control/routing/node-choice.ts";
 import type { KnownNode } from "../../shared/protocol/pool-node.ts";
 import type { NodeStates } from "./node-states.ts";
-import type { Capability, PoolView } from "./pool-view.ts";
+import type { Capability, PoolView, Shard } from "./pool-view.ts";
 
-/** Fields as `explain` shows them. */
+/** What was chosen, and what from; for the explanation as well. */
 export interface NodeChoice {
   readonly node: KnownNode;
   /** Nodes that have the version, live or not. */
   readonly capable: number;
   /** The tenant's own, best first. */
   readonly shard: readonly string[];
-  readonly ejected: readonly string[];
-  /** Those that it was chosen from, with the waits that are predicted. */
-  readonly waitMs: Readonly<Record<string, number>>;
+  readonly ejected: ReadonlySet<string>;
+  /** Those that it was chosen from. */
+  readonly from: readonly KnownNode[];
+  /** The wait that is predicted at one of them, in milliseconds. */
+  readonly waitOf: (node: KnownNode) => number;
   /** Nobody of the tenant's few was well. */
   readonly beyondShard: boolean;
 }
@@ -39,25 +41,27 @@ export function chooseNode(
   random: () => number,
   now: number,
 ): NodeChoice | undefined {
-  const { own, spare } = view.shard(tenant, capability, hardware);
-  const names = spare === undefined ? own : [...own, spare];
-  const members = names.flatMap((name) => view.nodes.get(name) ?? []);
+  const shard = view.shard(tenant, capability, hardware);
+  const { ejected, own, beyond } = askable(view, shard, states, now);
+  const from = own.length > 0 ? own : beyond;
+  const waitOf = (node: KnownNode) => predictedWaitMs(states.load(node));
+  const node = chooseOfTwo(from, waitOf, random);
+  if (!node) return undefined;
+  const capable = capability.nodes.length;
+  return { node, capable, shard: shard.own, ejected, from, waitOf, beyondShard: from === beyond };
+}
+
+/** The tenant's own that are well, and when there are none, who else may be asked. */
+function askable(view: PoolView, { own, spare }: Shard, states: NodeStates, now: number) {
+  const nodesOf = (names: readonly string[]) => names.flatMap((name) => view.nodes.get(name) ?? []);
+  const members = nodesOf(spare === undefined ? own : [...own, spare]);
   const live = members.filter((node) => node.live);
   // Of the live ones only: as at most half may be left out, a dead one would keep a live one in that fails.
   const ejected = states.ejected(
     live.map(({ node }) => node),
     now,
   );
-  const well = live.filter(({ node }) => !ejected.has(node));
-  const groups = [well.filter(({ node }) => node !== spare), well, live, members];
-  const from = groups.find((group) => group.length > 0);
-  if (!from) return undefined;
-  const waitOf = (node: KnownNode) => predictedWaitMs(states.load(node));
-  const node = chooseOfTwo(from, waitOf, random);
-  if (!node) return undefined;
-  return {
-    ...{ node, shard: own, capable: capability.nodes.length, ejected: [...ejected] },
-    waitMs: Object.fromEntries(from.map((one) => [one.node, waitOf(one)])),
-    beyondShard: from !== groups[0],
-  };
+  const well = ejected.size === 0 ? live : live.filter(({ node }) => !ejected.has(node));
+  const beyond = [well, live, members].find((group) => group.length > 0) ?? [];
+  return { ejected, own: well.filter(({ node }) => node !== spare), beyond };
 }

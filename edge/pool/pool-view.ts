@@ -1,15 +1,18 @@
 /**
  * The pool as an isolate sees it: who is there, and who of them has which version of which model. Made anew from each snapshot of the
- * directory; what is looked up by requests costs them the same for one node or a thousand.
+ * directory; what is looked up by requests costs them the same for one node or a thousand, for ten models or ten thousand.
  */
 import { shardSize, tenantShard } from "../../shared/control/routing/tenant-shard.ts";
 import type { KnownNode, NodeModel } from "../../shared/protocol/pool-node.ts";
 import { BoundedMemo } from "../gate/bounded-memo.ts";
+import { type Artefact, CatalogueIndex } from "./catalogue-index.ts";
 
 /** A version of a model, and the nodes that are known to have it, the dead ones among them. */
 export interface Capability {
   readonly model: NodeModel;
   readonly nodes: readonly KnownNode[];
+  /** Equal for what the same nodes have. */
+  readonly set: string;
 }
 
 /** The nodes that a tenant's requests go to, best first. */
@@ -17,6 +20,11 @@ export interface Shard {
   readonly own: readonly string[];
   /** To turn to when none of its own is there. */
   readonly spare: string | undefined;
+}
+
+interface NodeSet {
+  readonly nodes: readonly KnownNode[];
+  readonly live: number;
 }
 
 const MOST_SHARDS = 10_000;
@@ -28,55 +36,46 @@ export class PoolView {
   /** Milliseconds since 1970. */
   readonly takenAt: number;
   readonly nodes: ReadonlyMap<string, KnownNode>;
+  readonly live: readonly KnownNode[];
   /** Equal for views of the same nodes with the same models. */
   readonly #membership: string;
-  /** By tenant and capability, while there is the same membership. */
+  /** By tenant, set of nodes and hardware, while there is the same membership. */
   readonly #shards: BoundedMemo<Shard>;
-  /** Versions by model, the newest first; of each, the artefacts under that number. */
-  readonly #models = new Map<string, Map<string, NodeModel[]>>();
-  readonly #byCatalogue = new Map<string, KnownNode[]>();
-  readonly #capabilities = new Map<string, Capability | undefined>();
+  readonly #index: CatalogueIndex;
+  readonly #byCatalogue: ReadonlyMap<string, readonly KnownNode[]>;
+  readonly #sets = new Map<string, NodeSet>();
 
   constructor(nodes: readonly KnownNode[], takenAt: number, before?: PoolView) {
     this.takenAt = takenAt;
     this.nodes = new Map(nodes.map((node) => [node.node, node]));
-    for (const node of nodes) {
-      const alike = this.#byCatalogue.get(node.catalogue);
-      if (alike) {
-        alike.push(node);
-        continue;
-      }
-      this.#byCatalogue.set(node.catalogue, [node]);
-      for (const model of node.models) this.#add(model);
-    }
-    for (const [name, versions] of this.#models) {
-      const newestFirst = [...versions].sort(([a], [b]) => Number(b) - Number(a));
-      this.#models.set(name, new Map(newestFirst));
-    }
+    this.live = nodes.filter(({ live }) => live);
+    this.#byCatalogue = Map.groupBy(nodes, ({ catalogue }) => catalogue);
+    const index = before === undefined ? undefined : before.#index;
+    this.#index = index?.isOf(this.#byCatalogue) ? index : new CatalogueIndex(cataloguesOf(nodes));
     const members = nodes.filter((node) => this.#hasPlace(node));
     this.#membership = members.map(({ node, catalogue, hardware }) => `${node}/${catalogue}/${hardware}`).join();
-    this.#shards = before && before.#membership === this.#membership ? before.#shards : new BoundedMemo(MOST_SHARDS);
+    const isSame = before !== undefined && this.#index === before.#index && this.#membership === before.#membership;
+    this.#shards = isSame ? before.#shards : new BoundedMemo(MOST_SHARDS);
   }
 
   /** The versions of a model that some node is known to have, newest first. */
   versions(model: string): readonly string[] {
-    return [...(this.#models.get(model)?.keys() ?? [])];
+    return this.#index.versions(model);
   }
 
   /**
    * Who has a version; the newest unless one is named. Where nodes have different artefacts under one number, as while files are
    * being replaced, the one that most live nodes have.
    */
-  capability(model: string, version = this.#newest(model)): Capability | undefined {
-    if (version === undefined) return undefined;
-    const name = `${model}/${version}`;
-    let found = this.#capabilities.get(name);
-    if (found === undefined && !this.#capabilities.has(name)) {
-      found = this.#findCapability(model, version);
-      // Only what there is: names that were made up must not fill it.
-      if (found) this.#capabilities.set(name, found);
+  capability(model: string, version?: string): Capability | undefined {
+    let best: (Artefact & NodeSet) | undefined;
+    for (const artefact of this.#index.artefacts(model, version)) {
+      const there = this.#nodesOf(artefact);
+      const isBetter =
+        !best || there.live > best.live || (there.live === best.live && artefact.model.digest < best.model.digest);
+      if (isBetter) best = { ...artefact, ...there };
     }
-    return found;
+    return best;
   }
 
   /**
@@ -85,8 +84,8 @@ export class PoolView {
    *
    * @param hardware the class that is asked for; null: any
    */
-  shard(tenant: string, { model, nodes }: Capability, hardware: string | null): Shard {
-    const name = `${tenant}/${model.name}/${model.version}/${model.digest}/${hardware ?? ""}`;
+  shard(tenant: string, { set, nodes }: Capability, hardware: string | null): Shard {
+    const name = `${tenant}/${set}/${hardware ?? ""}`;
     const known = this.#shards.get(name, this.takenAt);
     if (known) return known;
     const capable = nodes.filter((node) => this.#hasPlace(node) && (hardware === null || node.hardware === hardware));
@@ -98,32 +97,21 @@ export class PoolView {
     return shard;
   }
 
+  #nodesOf({ set, catalogues }: Artefact): NodeSet {
+    let found = this.#sets.get(set);
+    if (!found) {
+      const nodes = catalogues.flatMap((catalogue) => this.#byCatalogue.get(catalogue) ?? []);
+      found = { nodes, live: nodes.filter(({ live }) => live).length };
+      this.#sets.set(set, found);
+    }
+    return found;
+  }
+
   #hasPlace({ live, left, seenAt }: KnownNode): boolean {
     return live || (!left && this.takenAt - seenAt < PLACE_KEPT_MS);
   }
+}
 
-  #add(model: NodeModel): void {
-    const versions = this.#models.get(model.name) ?? new Map<string, NodeModel[]>();
-    this.#models.set(model.name, versions);
-    const artefacts = versions.get(model.version) ?? [];
-    versions.set(model.version, artefacts);
-    if (!artefacts.some(({ digest }) => digest === model.digest)) artefacts.push(model);
-  }
-
-  #newest(model: string): string | undefined {
-    for (const version of this.#models.get(model)?.keys() ?? []) return version;
-    return undefined;
-  }
-
-  #findCapability(model: string, version: string): Capability | undefined {
-    const found = (this.#models.get(model)?.get(version) ?? []).map((artefact) => {
-      const nodes = [...this.#byCatalogue.values()].flatMap((alike) =>
-        alike[0]?.models.some((one) => one.digest === artefact.digest && one.version === version && one.name === model)
-          ? alike
-          : [],
-      );
-      return { model: artefact, nodes, live: nodes.filter(({ live }) => live).length };
-    });
-    return found.sort((a, b) => b.live - a.live || (a.model.digest < b.model.digest ? -1 : 1))[0];
-  }
+function cataloguesOf(nodes: readonly KnownNode[]): ReadonlyMap<string, readonly NodeModel[]> {
+  return new Map(nodes.map(({ catalogue, models }) => [catalogue, models]));
 }

@@ -49,11 +49,9 @@ export function explanation({ decisions, cacheStatus, standings, code }: Explain
           ...{ chosen: choice.node.node, hardware: choice.node.hardware, provider: choice.node.provider },
           ...{ asked: routed?.hardware ?? null, capable: choice.capable, beyond_shard: choice.beyondShard },
           shard: choice.shard.slice(0, MOST_LISTED),
-          ejected: choice.ejected.slice(0, MOST_LISTED),
+          ejected: [...choice.ejected].slice(0, MOST_LISTED),
           predicted_wait_ms: Object.fromEntries(
-            Object.entries(choice.waitMs)
-              .slice(0, MOST_LISTED)
-              .map(([node, ms]) => [node, Math.round(ms * 1000) / 1000]),
+            choice.from.slice(0, MOST_LISTED).map((node) => [node.node, Math.round(choice.waitOf(node) * 1000) / 1000]),
           ),
         }
       : null,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { announced, NO_NODES } from "../../shared/control/routing/node-directory.ts";
+import { NodeDirectory } from "../../shared/control/routing/node-directory.ts";
 import type { Announcement, AnnouncementAnswer } from "../../shared/protocol/pool-node.ts";
 import { VirtualClock } from "../../test/support/virtual-clock.ts";
 import { type DescribedModel, NodeDescription } from "../server/node-description.ts";
@@ -254,7 +254,7 @@ describe("the announcer and the directory", () => {
         fc.double({ min: 0, max: 0.99, noNaN: true }),
         async (steps, random) => {
           const { announcer, clock, script, node, serve } = bench(random);
-          let directory = NO_NODES;
+          let directory = new NodeDirectory();
           let [network, latencyMs, underWay, most] = ["well", 0, 0, 0];
           const later = () => new Promise<void>((resolve) => clock.schedule(latencyMs, resolve));
           script.edge = async (word) => {
@@ -263,26 +263,25 @@ describe("the announcer and the directory", () => {
             await later();
             underWay--;
             if (lost === "words are lost") return failed("timeout");
-            const heard = announced(directory, word, clock.now());
-            directory = heard.directory;
-            return lost === "well" ? { kind: "answered", answer: heard.answer } : failed("timeout");
+            const { answer } = directory.hear(word, clock.now());
+            return lost === "well" ? { kind: "answered", answer } : failed("timeout");
           };
           announcer.start();
           for (const { pauseMs, versions, forgets, ...state } of steps) {
             ({ network, latencyMs } = state);
             if (versions) serve(...versions);
-            if (forgets) directory = NO_NODES;
+            if (forgets) directory = new NodeDirectory();
             await clock.advance(pauseMs);
           }
           network = "well";
           // The longest back-off, a word that asks for models, the word that brings them.
           await clock.advance(5_000 + 2 * 550 + 4 * 300);
-          const known = directory.get("a");
+          const known = directory.nodes.get("a");
           assert.equal(known?.live, true);
           assert.equal(known?.catalogue, node.catalogue);
           assert.deepEqual(known?.models, node.describe(false).models);
           await Promise.all([announcer.leave(500), clock.advance(600)]);
-          assert.equal(directory.get("a")?.left, true);
+          assert.equal(directory.nodes.get("a")?.left, true);
           assert.equal(most, 1);
         },
       ),

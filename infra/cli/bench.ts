@@ -19,6 +19,8 @@ import {
 import { poolAgainstUsual } from "../../test/bench/pool-against-usual.ts";
 import { watchOthers } from "../../test/bench/process-cpu.ts";
 import { type SuiteResult, storeResults } from "../../test/bench/results.ts";
+import { lookUpsByRoutes, printRouteLookUps } from "../../test/bench/route-look-ups.ts";
+import { printRouteSteps, printSnapshots, routeSteps, snapshots } from "../../test/bench/route-step.ts";
 import { identifyAgainstNothing, limitAccuracy, lookUpsByKeys } from "../../test/bench/tenants.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -31,6 +33,7 @@ const SUITES: Readonly<Record<string, (rounds: number) => Promise<SuiteResult>>>
   overload: overloadSuite,
   latency,
   tenants,
+  routes,
   field,
 };
 
@@ -41,6 +44,7 @@ Everything is also written to test/bench/results. field needs Python and takes l
 
 const CONNECTIONS = 32;
 const ACCURACY = { perSecond: 100, burst: 100, seconds: 60 };
+const ROUTES = [10, 1_000, 10_000];
 const CONTROL_PLANE_SIZES = [1_000, 10_000, 100_000, 1_000_000];
 /** Of one core; with more than that in other hands, subjects and generators are not run when they are ready. */
 const MOST_FOR_OTHERS = 0.1;
@@ -168,6 +172,21 @@ async function tenants(rounds: number): Promise<SuiteResult> {
     console.log(`  ${String(keys).padStart(9)} keys   p50 ${medianMs.toFixed(2)} ms   p99 ${p99Ms.toFixed(2)} ms`);
   }
   return { figures: { compared, accuracy, lookUps } };
+}
+
+async function routes(rounds: number): Promise<SuiteResult> {
+  console.log("\nThe route step of one request, from what an isolate knows, 100 tenants\n");
+  const steps = routeSteps(rounds);
+  printRouteSteps(steps);
+  console.log(
+    "\nA snapshot of the pool, which an isolate takes in once a second, and the first step for a model after it\n",
+  );
+  const taken = snapshots(rounds);
+  printSnapshots(taken);
+  console.log("\nA look-up in the control plane, by the number of routes\n");
+  const lookUps = await lookUpsByRoutes(ROUTES, rounds);
+  printRouteLookUps(lookUps);
+  return { figures: { steps, snapshots: taken, lookUps } };
 }
 
 async function field(rounds: number): Promise<SuiteResult> {

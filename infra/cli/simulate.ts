@@ -1,19 +1,21 @@
-/** `npm run simulate`: the scheduler on simulated devices, as curves. */
+/** `npm run simulate`: the scheduler on simulated devices, as curves; limits and rollouts in simulated traffic, as tables. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { lineChart } from "../../test/bench/svg-chart.ts";
 import { drawCurves } from "../../test/simulation/curves.ts";
 import { limitsTable } from "../../test/simulation/limits/table.ts";
+import { rolloutTable } from "../../test/simulation/rollout/table.ts";
 import { PROJECT_ROOT } from "./state-folder.ts";
 import { UsageError } from "./usage-error.ts";
 
 const HELP = `Usage: npm run simulate [-- --seconds <n>] [--seed <n>] [--out <folder>]
 
-Runs the scheduler, and two common batchers, on a simulated device and writes the curves as SVG (test/simulation/results); and a
-tenant's limits over simulated sites and isolates, as a table.`;
+Runs the scheduler, and two common batchers, on a simulated device and writes the curves as SVG (test/simulation/results);
+a tenant's limits over simulated sites and isolates, and what becomes of rollouts of good and bad versions, as tables.`;
 
 const LIMITS_SECONDS = 10;
+const ROLLOUTS = 200;
 
 export async function simulate(args: string[]): Promise<number> {
   const option = { type: "string" } as const;
@@ -44,6 +46,8 @@ export async function simulate(args: string[]): Promise<number> {
     `\nA tenant's limits, ${LIMITS_SECONDS} s: what is admitted, of what a limiter would that is everywhere at once\n`,
   );
   for (const line of limitsTable(LIMITS_SECONDS, seed)) console.log(`  ${line}`);
+  console.log(`\nRollouts, ${ROLLOUTS} of each candidate: how they end, and after how long\n`);
+  for (const line of rolloutTable(ROLLOUTS, seed)) console.log(`  ${line}`);
   return 0;
 }
 

@@ -87,7 +87,8 @@ export const announcementAnswerSchema = z.object({
 export type AnnouncementAnswer = z.infer<typeof announcementAnswerSchema>;
 
 /** A node as it is known at the edge. */
-export interface KnownNode extends PoolNode {
+export interface KnownNode extends NodeStatus {
+  readonly models: readonly NodeModel[];
   readonly url: string;
   /** When it was heard of last, in milliseconds since 1970. */
   readonly seenAt: number;

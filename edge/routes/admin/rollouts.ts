@@ -120,12 +120,14 @@ async function readAgain(context: EdgeContext, name: string): Promise<void> {
   noteRoute(name, found, context.env, keepAliveOf(context), Date.now());
 }
 
-/** @throws WarmgateError `not_found`, `invalid_configuration` naming all that is in the way */
+/** @throws WarmgateError `conflict` while one is running, `not_found`, `invalid_configuration` naming all that is in the way */
 function rolloutOf(
   route: ModelRoute,
   { candidate, contract: number, plan }: z.infer<typeof newRollout>,
   view: PoolView,
 ): RolloutAsk {
+  // It has two versions in the split, which nobody could put right.
+  if (route.rollout) throw new WarmgateError("conflict", "a rollout of this route is running");
   const contract = contractOf(route, number);
   if (!contract) throw new WarmgateError("not_found", `there is no contract ${number}`);
   const { split, experiment, signature } = contract;

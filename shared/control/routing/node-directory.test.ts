@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
-import { nodesOf, snapshotOf } from "../../protocol/directory-snapshot.ts";
+import { directorySnapshotSchema, nodesOf, snapshotOf } from "../../protocol/directory-snapshot.ts";
 import type { Announcement, NodeModel } from "../../protocol/pool-node.ts";
-import { announced, announceEveryMs, MOST_NODES, NO_NODES, type NodeDirectory, swept } from "./node-directory.ts";
+import { announceEveryMs, MOST_NODES, NodeDirectory } from "./node-directory.ts";
 
 const LIFE_MS = 1_500;
 const model = (name: string): NodeModel => ({
@@ -33,83 +32,84 @@ function says(node: string, sequence: number, more: More = {}): Announcement {
     ...(models === undefined ? {} : { models }),
   };
 }
-const hears = (directory: NodeDirectory, announcement: Announcement, now: number) =>
-  announced(directory, announcement, now).directory;
-const live = (directory: NodeDirectory) => [...directory.values()].filter((node) => node.live).map(({ node }) => node);
+const live = ({ nodes }: NodeDirectory) => [...nodes.values()].filter((node) => node.live).map(({ node }) => node);
+
+/** A directory that has heard these words, all at moment 0. */
+function heard(...words: Announcement[]): NodeDirectory {
+  const directory = new NodeDirectory();
+  for (const word of words) directory.hear(word, 0);
+  return directory;
+}
 
 describe("the directory of nodes", () => {
   test("a node is there as soon as it says so, and gone when it has been silent for three intervals", () => {
-    const directory = hears(NO_NODES, says("a", 1), 0);
+    const directory = heard(says("a", 1));
     assert.deepEqual(live(directory), ["a"]);
-    assert.deepEqual(live(swept(directory, LIFE_MS)), ["a"]);
-    assert.deepEqual(live(swept(directory, LIFE_MS + 1)), []);
+    assert.deepEqual(directory.sweep(LIFE_MS), { died: [], forgotten: [] });
+    assert.deepEqual(
+      directory.sweep(LIFE_MS + 1).died.map(({ node }) => node),
+      ["a"],
+    );
+    assert.deepEqual(live(directory), []);
+    assert.deepEqual(directory.sweep(LIFE_MS + 2).died, [], "it dies once");
   });
 
   test("one that leaves, or is not ready, gets no more requests at once", () => {
-    const directory = hears(hears(NO_NODES, says("a", 1), 0), says("b", 1), 0);
-    assert.deepEqual(live(hears(directory, says("a", 2, { leaving: true }), 1)), ["b"]);
-    assert.deepEqual(live(hears(directory, says("a", 2, { ready: false }), 1)), ["b"]);
+    for (const more of [{ leaving: true }, { ready: false }]) {
+      const directory = heard(says("a", 1), says("b", 1), says("a", 2, more));
+      assert.deepEqual(live(directory), ["b"]);
+    }
   });
 
   test("an overtaken word changes nothing; a restart does, though it counts from the beginning", () => {
-    const directory = hears(NO_NODES, says("a", 5, { leaving: true }), 0);
-    assert.deepEqual(live(hears(directory, says("a", 4), 1)), []);
-    assert.deepEqual(live(hears(directory, says("a", 0, { process: "process-2", startedAt: 2 }), 1)), ["a"]);
+    const directory = heard(says("a", 5, { leaving: true }));
+    assert.equal(directory.hear(says("a", 4), 1).changed, undefined);
+    assert.deepEqual(live(directory), []);
+    directory.hear(says("a", 0, { process: "process-2", startedAt: 2 }), 1);
+    assert.deepEqual(live(directory), ["a"]);
   });
 
   test("a word of a process that has been replaced, sent again, changes nothing", () => {
-    const later = hears(NO_NODES, says("a", 1, { process: "process-2", startedAt: 2, leaving: true }), 0);
-    assert.deepEqual(live(hears(later, says("a", 9), 1)), []);
+    const directory = heard(says("a", 1, { process: "process-2", startedAt: 2, leaving: true }), says("a", 9));
+    assert.deepEqual(live(directory), []);
   });
 
   test("a word without models counts where they are known, and asks for them where they are not", () => {
-    const unknown = announced(NO_NODES, says("a", 1, { models: undefined }), 0);
-    assert.deepEqual([unknown.directory.size, unknown.answer.modelsWanted], [0, true]);
-    const directory = hears(NO_NODES, says("a", 1, { models: [model("m")] }), 0);
-    const again = announced(directory, says("a", 2, { models: undefined }), 1);
-    assert.deepEqual([again.directory.get("a")?.models, again.answer.modelsWanted], [[model("m")], false]);
-    const changed = announced(directory, says("a", 2, { models: undefined, catalogue: "1".repeat(32) }), 1);
-    assert.deepEqual([changed.directory, changed.answer.modelsWanted], [directory, true]);
+    const directory = new NodeDirectory();
+    assert.ok(directory.hear(says("a", 1, { models: undefined }), 0).answer.modelsWanted);
+    assert.equal(directory.nodes.size, 0);
+    directory.hear(says("a", 1, { models: [model("m")] }), 0);
+    const again = directory.hear(says("a", 2, { models: undefined }), 1);
+    assert.deepEqual([again.changed?.models, again.answer.modelsWanted], [[model("m")], false]);
+    const other = directory.hear(says("a", 3, { models: undefined, catalogue: "1".repeat(32) }), 2);
+    assert.deepEqual([other.changed, other.answer.modelsWanted], [undefined, true]);
+    assert.equal(directory.nodes.get("a")?.sequence, 2);
   });
 
   test("what a dead node had is remembered, then forgotten", () => {
-    const directory = hears(NO_NODES, says("a", 1), 0);
-    assert.equal(swept(directory, 3_600_000).size, 1);
-    assert.equal(swept(directory, 3_600_001).size, 0);
+    const directory = heard(says("a", 1));
+    assert.deepEqual(directory.sweep(3_600_000).forgotten, []);
+    assert.deepEqual(directory.sweep(3_600_001).forgotten, ["a"]);
+    assert.equal(directory.nodes.size, 0);
   });
 
   test("the number of nodes is bounded, of the dead as well; many nodes speak less often and live longer", () => {
-    let directory: NodeDirectory = NO_NODES;
-    const many = new Map<string, never>();
-    const [one] = hears(NO_NODES, says("a", 1), 0).values();
-    for (let node = 0; node < MOST_NODES; node++) {
-      directory = many.set(`n${node}`, { ...one, node: `n${node}` } as never);
-    }
-    const heard = announced(directory, says("one-more", 1), 0);
-    assert.equal(heard.directory.size, MOST_NODES);
-    assert.equal(heard.answer.everyMs, 5_120);
-    assert.equal(live(swept(directory, 3 * 5_120)).length, MOST_NODES);
-    assert.equal(swept(directory, 3 * 5_120 + 1).size, 256);
+    const directory = heard(...Array.from({ length: MOST_NODES }, (_, node) => says(`n${node}`, 1)));
+    const one = directory.hear(says("one-more", 1), 0);
+    assert.deepEqual([one.changed, directory.nodes.size], [undefined, MOST_NODES]);
+    assert.equal(one.answer.everyMs, 5_120);
+    directory.sweep(3 * 5_120);
+    assert.equal(live(directory).length, MOST_NODES);
+    directory.sweep(3 * 5_120 + 1);
+    assert.equal(directory.nodes.size, 256);
     assert.deepEqual([announceEveryMs(1), announceEveryMs(400), announceEveryMs(1_000)], [500, 500, 1_250]);
   });
 
-  test("a snapshot has every node's models, those in common once", () => {
-    const lists = fc.array(fc.array(fc.constantFrom("m", "n", "o").map(model), { maxLength: 3 }), { maxLength: 8 });
-    fc.assert(
-      fc.property(lists, (models) => {
-        let directory = NO_NODES;
-        for (const [index, own] of models.entries()) {
-          const catalogue = own
-            .map(({ name }) => name.charCodeAt(0))
-            .join("")
-            .padEnd(32, "0");
-          directory = hears(directory, says(`n${index}`, 1, { models: own, catalogue }), 0);
-        }
-        const nodes = [...directory.values()];
-        const snapshot = snapshotOf(nodes, 5);
-        assert.deepEqual(nodesOf(snapshot), nodes);
-        assert.equal(snapshot.models.length, new Set(models.flat().map(({ name }) => name)).size);
-      }),
-    );
+  test("a snapshot and the catalogues give the nodes back; without its catalogue a node has no models", () => {
+    const [one] = heard(says("a", 1, { models: [model("m")] })).nodes.values();
+    assert.ok(one);
+    const snapshot = directorySnapshotSchema.parse(JSON.parse(JSON.stringify(snapshotOf([one], 5))));
+    assert.deepEqual(nodesOf(snapshot, new Map([[one.catalogue, one.models]])), [one]);
+    assert.deepEqual(nodesOf(snapshot, new Map()), [{ ...one, models: [] }]);
   });
 });

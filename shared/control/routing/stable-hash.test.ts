@@ -1,6 +1,29 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import fc from "fast-check";
 import { stableFraction, stableHash } from "./stable-hash.ts";
+
+/** MurmurHash3_x86_32 as in its author's MurmurHash3.cpp: blocks, then the tail, then the finalisation; in BigInt. */
+function referenceHash(text: string): number {
+  const bytes = Buffer.from(text, "utf8");
+  const word = (value: bigint) => value & 0xffffffffn;
+  const rotated = (value: bigint, by: bigint) => word((value << by) | (word(value) >> (32n - by)));
+  const scrambled = (block: bigint) => word(rotated(word(block * 0xcc9e2d51n), 15n) * 0x1b873593n);
+  let hash = 0n;
+  const whole = bytes.length - (bytes.length % 4);
+  for (let at = 0; at < whole; at += 4) {
+    hash = word(rotated(hash ^ scrambled(BigInt(bytes.readUInt32LE(at))), 13n) * 5n + 0xe6546b64n);
+  }
+  if (whole < bytes.length) {
+    const tail = Buffer.alloc(4);
+    bytes.copy(tail, 0, whole);
+    hash ^= scrambled(BigInt(tail.readUInt32LE(0)));
+  }
+  hash = word(hash ^ BigInt(bytes.length));
+  hash = word((hash ^ (hash >> 16n)) * 0x85ebca6bn);
+  hash = word((hash ^ (hash >> 13n)) * 0xc2b2ae35n);
+  return Number(hash ^ (hash >> 16n));
+}
 
 describe("the stable hash", () => {
   // Verification values of MurmurHash3_x86_32, as its implementations publish them.
@@ -21,6 +44,12 @@ describe("the stable hash", () => {
   for (const [text, seed, expected] of VECTORS) {
     test(`of "${text}" with seed ${seed}`, () => assert.equal(stableHash(text, seed), expected));
   }
+
+  test("of any text is what the algorithm as it is published gives for its UTF-8 bytes", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (text) => assert.equal(stableHash(text), referenceHash(text))),
+    );
+  });
 
   test("is even: a thousand tenants fill ten drawers alike", () => {
     const drawers = Array<number>(10).fill(0);
