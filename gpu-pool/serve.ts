@@ -6,6 +6,7 @@
  * work is refused, what was taken in is answered, exit code 0. A second signal ends it at once.
  */
 import type { Server } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import packageJson from "../package.json" with { type: "json" };
 import { Announcer } from "./announce/announcer.ts";
@@ -36,8 +37,8 @@ process.env.ORT_DISABLE_TELEMETRY = "1";
 
 /** Mean queueing time above which a device counts as overloaded (DAGOR's figure). */
 const OVERLOADED_WAIT_MS = 20;
-/** How long a stopping process still takes requests while the edge is told, unless half of the time to drain is less. */
-const LEAVE_MS = 500;
+/** How long the goodbye may take, unless half of the time to drain is less. */
+const GOODBYE_MS = 500;
 
 async function serve(settings: PoolSettings): Promise<void> {
   const log = createLog("pool", settings.logLevel);
@@ -107,6 +108,13 @@ async function serve(settings: PoolSettings): Promise<void> {
   let readings: ProcessReadings | undefined;
   let announcer: Announcer | undefined;
   let stopping = false;
+  /** Says goodbye, and goes on taking requests for as long as edges may not have heard of it. */
+  const leave = async () => {
+    if (!announcer) return;
+    const most = settings.drainMs / 2;
+    await announcer.leave(Math.min(GOODBYE_MS, most));
+    await sleep(Math.min(settings.leaveMs, most));
+  };
   const stop = (why: string) => {
     if (stopping) process.exit(1);
     stopping = true;
@@ -115,7 +123,7 @@ async function serve(settings: PoolSettings): Promise<void> {
       log.error({ drainMs: settings.drainMs }, "not drained in time");
       process.exit(1);
     }, settings.drainMs).unref();
-    void Promise.resolve(announcer?.leave(Math.min(LEAVE_MS, settings.drainMs / 2)))
+    void leave()
       .then(() => server.drain())
       .then(() => readings?.stop())
       .then(() => repository.close())

@@ -47,6 +47,7 @@ const settingsSchema = z
       .int()
       .min(16 * 1024 ** 2)
       .optional(),
+    "leave-ms": z.coerce.number().int().min(0).max(60_000).default(2_000),
     "drain-ms": z.coerce.number().int().min(0).max(600_000).default(15_000),
     "log-level": z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   })
@@ -97,6 +98,8 @@ export interface PoolSettings {
   readonly maxBodyBytes: number;
   /** Memory that this process may have; undefined: what its container or machine has. */
   readonly memoryLimitBytes: number | undefined;
+  /** How long a stopping process still takes requests after its goodbye: for as long as edges may not have heard of it. */
+  readonly leaveMs: number;
   /** How long a stopping process may take to answer what it has taken in, in milliseconds. */
   readonly drainMs: number;
   readonly logLevel: string;
@@ -127,6 +130,7 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
       "max-queue-bytes": option,
       "max-body-bytes": option,
       "memory-limit-bytes": option,
+      "leave-ms": option,
       "drain-ms": option,
       "log-level": option,
     },
@@ -162,6 +166,7 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
     maxQueueBytes: given["max-queue-bytes"],
     maxBodyBytes: given["max-body-bytes"],
     memoryLimitBytes: given["memory-limit-bytes"],
+    leaveMs: given["leave-ms"],
     drainMs: given["drain-ms"],
     logLevel: given["log-level"],
   };

@@ -40,6 +40,8 @@ const MIGRATIONS = [
    CREATE TABLE comparisons (pair TEXT PRIMARY KEY, at INTEGER NOT NULL, record TEXT NOT NULL);`,
 ];
 
+const figuresSchema = z.record(z.string(), z.number());
+
 const rolloutSchema = z.strictObject({
   id: z.uuid(),
   route: z.string(),
@@ -49,6 +51,8 @@ const rolloutSchema = z.strictObject({
   plan: rolloutPlanSchema,
   state: rolloutStateSchema,
   startedAt: z.int(),
+  /** What its last decision to move rested on. */
+  decidedBy: figuresSchema,
   /** What of its state the control plane has taken: the candidate's percentage, and whether the rollout has let go of the route. */
   applied: z.strictObject({ percentage: z.number(), released: z.boolean() }),
 });
@@ -61,7 +65,7 @@ const decisionSchema = z.object({
   /** Why it holds, which guard aborted it, or who did it. */
   reason: z.string(),
   percentage: z.number(),
-  figures: z.record(z.string(), z.number()),
+  figures: figuresSchema,
 });
 export type RolloutDecision = z.infer<typeof decisionSchema>;
 
@@ -80,7 +84,7 @@ export interface RolloutAsk {
   readonly plan: RolloutPlan;
 }
 
-export interface RolloutView extends Omit<Rollout, "state" | "applied"> {
+export interface RolloutView extends Omit<Rollout, "state" | "applied" | "decidedBy"> {
   readonly state: RolloutState["kind"];
   readonly percentage: number;
   readonly figures: Figures;
@@ -110,14 +114,14 @@ export class RolloutController extends DurableObject<Bindings> {
     const now = Date.now();
     const state = started(now);
     const rollout: Rollout = {
-      ...{ id: crypto.randomUUID(), route, ...ask, state, startedAt: now },
+      ...{ id: crypto.randomUUID(), route, ...ask, state, startedAt: now, decidedBy: figuresOf(ask.plan, state, now) },
       applied: { percentage: candidatePercentage(ask.plan, state), released: false },
     };
     const outcome = await this.#move(actor, rollout, null, "rollout.start");
     if ("refused" in outcome) return outcome;
     this.#gathered = newEvidence();
     this.#keep(rollout);
-    this.#decided(rollout, "start", actor.id, now);
+    this.#decided(rollout, "start", actor.id, now, rollout.decidedBy);
     await this.ctx.storage.setAlarm(now + TICK_MS);
     return { value: this.#view(rollout, 20), version: outcome.version };
   }
@@ -175,7 +179,8 @@ export class RolloutController extends DurableObject<Bindings> {
       const evidence = this.#gathered;
       this.#gathered = newEvidence();
       const { state, decision } = next(rollout.plan, rollout.state, evidence, now);
-      const after = { ...rollout, state };
+      const decidedBy = decision.kind === "hold" ? rollout.decidedBy : decision.figures;
+      const after = { ...rollout, state, decidedBy };
       this.#keep(after);
       const reason = decision.kind === "hold" ? decision.reason : decision.kind === "abort" ? decision.guard : "plan";
       this.#decided(after, decision.kind, reason, now, decision.figures);
@@ -193,9 +198,10 @@ export class RolloutController extends DurableObject<Bindings> {
     if (rollout?.state.kind !== "running") return refusal("conflict", "no rollout of this route is running");
     const now = Date.now();
     const end = how === "abort" ? abortedBy : promotedBy;
-    const after = { ...rollout, state: end(rollout.plan, rollout.state, actor.id, now) };
+    const state = end(rollout.plan, rollout.state, actor.id, now);
+    const after = { ...rollout, state, decidedBy: state.figures };
     this.#keep(after);
-    this.#decided(after, how, actor.id, now, after.state.figures);
+    this.#decided(after, how, actor.id, now, state.figures);
     const outcome = await this.#apply(actor);
     if (outcome && "refused" in outcome) return outcome;
     return { value: this.#view(this.#rollout ?? after, 20), version: outcome?.version ?? 0 };
@@ -224,11 +230,11 @@ export class RolloutController extends DurableObject<Bindings> {
   }
 
   async #move(actor: Actor, rollout: Rollout, holder: string | null, action: string): Promise<Outcome<unknown>> {
-    const { id, route, contract, stable, candidate, plan, state } = rollout;
+    const { id, route, contract, stable, candidate, plan, state, decidedBy } = rollout;
     const percentage = candidatePercentage(plan, state);
     const { shadowShare } = plan;
     return this.env.CONTROL_PLANE.getByName(CONTROL_PLANE_NAME).moveRoute(actor, route, holder, {
-      ...{ action, contract, figures: figuresIn(rollout, Date.now()) },
+      ...{ action, contract, figures: decidedBy },
       rollout: state.kind === "running" ? { id, contract, stable, candidate, shadowShare } : null,
       weights: [
         { version: stable, weight: 100 - percentage },
@@ -242,16 +248,16 @@ export class RolloutController extends DurableObject<Bindings> {
     this.#sql.exec("INSERT OR REPLACE INTO rollout (one, record) VALUES (1, ?)", JSON.stringify(rollout));
   }
 
-  #decided(rollout: Rollout, kind: RolloutDecision["kind"], reason: string, at: number, figures?: Figures): void {
+  #decided(rollout: Rollout, kind: RolloutDecision["kind"], reason: string, at: number, figures: Figures): void {
     const decision: RolloutDecision = {
       ...{ at, rollout: rollout.id, kind, reason, percentage: candidatePercentage(rollout.plan, rollout.state) },
-      figures: figures ?? figuresIn(rollout, at),
+      figures,
     };
     this.#sql.exec("INSERT INTO decisions (record) VALUES (?)", JSON.stringify(decision));
     this.#sql.exec("DELETE FROM decisions WHERE id <= (SELECT MAX(id) FROM decisions) - ?", MOST_DECISIONS);
   }
 
-  #view({ state, applied: _, ...rollout }: Rollout, decisions: number): RolloutView {
+  #view({ state, applied: _, decidedBy: __, ...rollout }: Rollout, decisions: number): RolloutView {
     const rows = this.#sql.exec("SELECT record FROM decisions ORDER BY id DESC LIMIT ?", decisions);
     return {
       ...rollout,

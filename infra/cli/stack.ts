@@ -81,6 +81,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     arguments: [
       ...["--host", HOST, "--port", String(options.poolPort), "--ops-port", String(options.opsPort)],
       ...["--pool-auth", options.poolAuth, "--provider", options.provider, "--announce-to", edgeUrl],
+      // There is no other node that requests could go to meanwhile.
+      ...["--leave-ms", "0"],
       ...options.modelFolders.flatMap((models) => ["--models", models]),
       ...(options.poolOptions ?? []),
     ],

@@ -15,9 +15,9 @@ export const PREDICT = "/v2/models/digits/infer";
 const newKeySchema = z.looseObject({ kid: z.string(), key: z.string() });
 
 export class TenantClient {
-  readonly #stack: TestStack;
+  readonly #stack: Pick<TestStack, "edgeUrl" | "adminKey">;
 
-  constructor(stack: TestStack) {
+  constructor(stack: Pick<TestStack, "edgeUrl" | "adminKey">) {
     this.#stack = stack;
   }
 
