@@ -1,21 +1,30 @@
 /**
  * The step that sends a request to a node: chosen now, for what is known of nodes changes with every reply; and what came of it is noted,
  * for the next choice.
+ *
+ * Promises: what cannot be in time, or is not wanted by the node, is refused here and costs no hop; a node that fails is left alone for a
+ * while; a request is sent at most twice, the second time to another node, only where the first cannot have been answered, and all
+ * retries together are a tenth of what is asked.
  */
 
+import type { CallOutcome } from "../../shared/control/resilience/circuit-breaker.ts";
+import { hopBudgetMs } from "../../shared/control/resilience/hop-budget.ts";
+import { shedDecision } from "../../shared/control/resilience/shed-decision.ts";
 import { chooseOfTwo } from "../../shared/control/routing/node-choice.ts";
-import type { Outcome } from "../../shared/control/routing/outlier-ejection.ts";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import type { KnownNode } from "../../shared/protocol/pool-node.ts";
+import type { PriorityClass } from "../../shared/protocol/priority.ts";
 import type { EdgeSettings } from "../environment.ts";
 import { chooseNode, type NodeChoice } from "../pool/choose-node.ts";
-import type { PoolView } from "../pool/pool-view.ts";
-import { forward, type PoolAnswer, type PoolCall } from "./forward.ts";
+import type { Capability, PoolView } from "../pool/pool-view.ts";
+import { forward, type LoadWord, type PoolAnswer, type PoolCall } from "./forward.ts";
 import { nodeStates } from "./pool-view.ts";
 import type { Routed } from "./route.ts";
 
 /** With less time than this a silent node may be a busy one. */
 const TELLING_BUDGET_MS = 1_000;
+/** With less time than this, beside what a run is expected to take, a retry would be in vain. */
+const RETRY_MARGIN_MS = 10;
 
 /** One try, as the explanation shows it. */
 export interface Attempt {
@@ -27,46 +36,181 @@ export interface Attempt {
 
 export interface Trail {
   choice?: NodeChoice;
+  /** Who refused for load in the node's stead, and why; undefined when nobody did. */
+  shed?: "wait" | "level" | "throttle" | "breaker";
   readonly attempts: Attempt[];
 }
 
+/** A prediction that is to be sent. */
+export interface Sending extends Omit<PoolCall, "budgetMs" | "patienceMs" | "attempt" | "onLoad"> {
+  readonly priority: PriorityClass;
+  /** Milliseconds since 1970. */
+  readonly deadline: number;
+}
+
 /**
- * @throws WarmgateError `hardware_unavailable`, `pool_unavailable` where nobody is there to be asked, and as `forward`
+ * Has a prediction made.
+ *
+ * @throws WarmgateError `overloaded` and `deadline_unreachable` where sending would be in vain, `hardware_unavailable`,
+ * `pool_unavailable` where nobody is there to be asked, and as `forward`
  */
 export async function dispatch(
+  view: PoolView,
+  routed: Pick<Routed, "capability" | "hardware">,
+  sending: Sending,
+  settings: EdgeSettings,
+  trail: Trail,
+): Promise<PoolAnswer> {
+  const { guards } = nodeStates;
+  guards.attempted();
+  const first = nodeFor(view, routed, sending.tenant, trail, Date.now());
+  try {
+    return await send(first, routed.capability, 1, sending, settings, trail);
+  } catch (error) {
+    if (!isCurable(error, trail) || !routed.capability) throw error;
+    const now = Date.now();
+    const needMs = RETRY_MARGIN_MS + nodeStates.load(first).runMs;
+    if (sending.deadline - now < needMs) throw error;
+    const second = otherNode(view, routed.capability, routed.hardware, sending.tenant, first.node, trail, now);
+    if (!second || !guards.retries()) throw error;
+    try {
+      return await send(second, routed.capability, 2, sending, settings, trail);
+    } catch (again) {
+      // That a retry was not welcome is not what went wrong.
+      throw REFUSED_FOR_LOAD.has(codeOf(again)) ? error : again;
+    }
+  }
+}
+
+/** Asks any node that has it something that is no prediction: never shed, never sent twice. @throws WarmgateError as `dispatch` */
+export async function consult(
   view: PoolView,
   routed: Pick<Routed, "capability" | "hardware">,
   call: PoolCall,
   settings: EdgeSettings,
   trail: Trail,
 ): Promise<PoolAnswer> {
+  const now = Date.now();
+  const { node, url } = nodeFor(view, routed, call.tenant, trail, now);
+  const attempt: Attempt = { node, outcome: "answered", ms: 0 };
+  trail.attempts.push(attempt);
+  try {
+    return await forward(call, url, settings, now);
+  } catch (error) {
+    attempt.outcome = codeOf(error);
+    throw error;
+  } finally {
+    attempt.ms = Date.now() - now;
+  }
+}
+
+async function send(
+  { node, url }: KnownNode,
+  capability: Capability | undefined,
+  attemptNumber: number,
+  sending: Sending,
+  settings: EdgeSettings,
+  trail: Trail,
+): Promise<PoolAnswer> {
+  const { tenant, priority, deadline } = sending;
   const startedAt = Date.now();
-  const { node, url } = nodeFor(view, routed, call.tenant, trail, startedAt);
+  const model = capability?.model.name;
+  const budgetMs = hopBudgetMs(deadline - startedAt);
+  if (budgetMs === undefined) throw tooLate();
+  // Of what no node is known to have nothing is known.
+  if (model !== undefined) admitToNode(node, model, sending, startedAt, trail);
   const attempt: Attempt = { node, outcome: "answered", ms: 0 };
   trail.attempts.push(attempt);
   nodeStates.begun(node);
-  let outcome: Outcome = "answered";
   let deviceMs: number | undefined;
   try {
-    const onWait = (waitMs: number) => nodeStates.told(node, waitMs, Date.now());
-    const answer = await forward({ ...call, onWait }, url, settings, startedAt);
+    const onLoad = (load: LoadWord) => hear(node, tenant, load);
+    const patienceMs = deadline - startedAt;
+    const call = { ...sending, budgetMs, patienceMs, attempt: attemptNumber, onLoad };
+    const answer = await forward(call, url, settings, startedAt);
     deviceMs = answer.usage.deviceMs;
     return answer;
   } catch (error) {
-    attempt.outcome = error instanceof WarmgateError ? error.code : "internal";
-    outcome = outcomeOf(attempt.outcome, call.budgetMs);
+    attempt.outcome = codeOf(error);
     throw error;
   } finally {
     const now = Date.now();
     attempt.ms = now - startedAt;
-    nodeStates.ended(node, outcome, deviceMs, now);
+    const outcome = outcomeOf(attempt.outcome, budgetMs);
+    nodeStates.ended(node, outcome === "failed" ? "failed" : "answered", deviceMs, now);
+    if (model !== undefined) {
+      nodeStates.guards.ended(node, model, outcome, startedAt, now);
+      nodeStates.guards.answered({ node, model, tenant, priority }, REFUSED_FOR_LOAD.has(attempt.outcome), now);
+    }
   }
 }
 
+/** @throws WarmgateError in the node's stead, where it is known to refuse, to be late or to fail */
+function admitToNode(node: string, model: string, sending: Sending, now: number, trail: Trail): void {
+  const { guards } = nodeStates;
+  const { tenant, priority, deadline } = sending;
+  const ask = { node, model, tenant, priority };
+  const probability = guards.rejects(ask, now);
+  const refuse = (by: NonNullable<Trail["shed"]>, error: WarmgateError) => {
+    guards.answered(ask, true, now);
+    trail.shed = by;
+    return error;
+  };
+  const word = guards.word(node, tenant, now);
+  if (word) {
+    const { ownWaitMs: waitMs, admissionLevel, at } = word;
+    const request = { priorityClass: priority, tenant, remainingMs: deadline - now, runMs: 0 };
+    const decision = shedDecision({ waitMs, admissionLevel, ageMs: now - at }, request, now, Math.random());
+    if (decision.kind === "refuse") {
+      const again = { retryAfterSeconds: Math.max(1, Math.ceil(decision.retryAfterMs / 1_000)) };
+      throw refuse(
+        decision.reason,
+        decision.reason === "wait"
+          ? new WarmgateError("deadline_unreachable", "the answer could not be ready within the time allowed", again)
+          : new WarmgateError(
+              "overloaded",
+              "there is more work than can be done, and this is not the most urgent",
+              again,
+            ),
+      );
+    }
+  }
+  if (Math.random() < probability) {
+    throw refuse(
+      "throttle",
+      new WarmgateError("overloaded", "the pool refuses most of what it is asked at the moment", {
+        retryAfterSeconds: 1,
+      }),
+    );
+  }
+  if (!guards.begin(node, model, now)) throw refuse("breaker", failing(guards.closedForMs(node, model, now)));
+}
+
+function hear(node: string, tenant: string, { waitMs, ownWaitMs, admissionLevel }: LoadWord): void {
+  const at = Date.now();
+  nodeStates.told(node, waitMs, at);
+  nodeStates.guards.heard(node, tenant, { ownWaitMs, admissionLevel, at });
+}
+
 /** Load that is shed, and what a request brought upon itself, are no ill health. */
-function outcomeOf(code: string, budgetMs: number): Outcome {
-  if (code === "deadline_exceeded") return budgetMs >= TELLING_BUDGET_MS ? "failed" : "answered";
-  return code === "pool_unavailable" || code === "bad_pool_response" || code === "internal" ? "failed" : "answered";
+function outcomeOf(code: string, budgetMs: number): CallOutcome {
+  if (code === "answered") return "ok";
+  if (code === "deadline_exceeded") return budgetMs >= TELLING_BUDGET_MS ? "failed" : "ignored";
+  if (code === "pool_unavailable" || code === "bad_pool_response" || code === "internal") return "failed";
+  return "ignored";
+}
+
+const REFUSED_FOR_LOAD: ReadonlySet<string> = new Set(["overloaded", "deadline_unreachable"]);
+
+/** Whether another node may well do better: the one that was asked is not there, or is about to leave. Nothing was run. */
+const CURABLE: ReadonlySet<string> = new Set(["pool_unavailable", "draining", "model_not_ready"]);
+
+function isCurable(error: unknown, { shed, attempts }: Trail): boolean {
+  return shed === undefined && attempts.length > 0 && CURABLE.has(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof WarmgateError ? error.code : "internal";
 }
 
 /** The node that is chosen now. @throws WarmgateError `hardware_unavailable`, `pool_unavailable` */
@@ -76,19 +220,38 @@ export function nodeFor(
   tenant: string,
   trail: Trail,
   now: number,
-): { readonly node: string; readonly url: string } {
+): KnownNode {
   if (!capability) return anyNode(view, hardware);
   const choice = chooseNode(view, capability, { tenant, hardware }, nodeStates, Math.random, now);
-  if (choice) {
+  if (choice && "node" in choice) {
     trail.choice = choice;
     return choice.node;
+  }
+  if (choice) {
+    trail.shed = "breaker";
+    throw failing(choice.allOpenForMs);
   }
   const isThere = hardware === null || capability.nodes.some((node) => node.hardware === hardware);
   throw isThere ? nobody() : noSuchHardware(hardware);
 }
 
+function otherNode(
+  view: PoolView,
+  capability: Capability,
+  hardware: string | null,
+  tenant: string,
+  except: string,
+  trail: Trail,
+  now: number,
+): KnownNode | undefined {
+  const choice = chooseNode(view, capability, { tenant, hardware, except }, nodeStates, Math.random, now);
+  if (!choice || !("node" in choice) || !choice.node.live) return undefined;
+  trail.choice = choice;
+  return choice.node;
+}
+
 /** For what no node is known to have: any may know better, as just after a model was loaded. */
-function anyNode({ live, nodes }: PoolView, hardware: string | null) {
+function anyNode({ live, nodes }: PoolView, hardware: string | null): KnownNode {
   const isAsked = (node: KnownNode) => hardware === null || node.hardware === hardware;
   const from = hardware === null ? live : live.filter(isAsked);
   const known = from.length > 0 ? from : [...nodes.values()].filter((node) => !node.left && isAsked(node));
@@ -102,8 +265,18 @@ export function nobody(): WarmgateError {
   return new WarmgateError("pool_unavailable", "no node of the pool is there", { retryAfterSeconds: 1 });
 }
 
-function noSuchHardware(hardware: string): WarmgateError {
-  return new WarmgateError("hardware_unavailable", `no node of class ${hardware} has this model`, {
-    retryAfterSeconds: 5,
+function failing(forMs: number): WarmgateError {
+  const retryAfterSeconds = Math.max(1, Math.ceil(forMs / 1_000));
+  return new WarmgateError("pool_unavailable", "every node that has this model has failed of late", {
+    retryAfterSeconds,
   });
+}
+
+function tooLate(): WarmgateError {
+  return new WarmgateError("deadline_exceeded", "the time budget ran out before the pool could be asked");
+}
+
+function noSuchHardware(hardware: string): WarmgateError {
+  const message = `no node of class ${hardware} has this model`;
+  return new WarmgateError("hardware_unavailable", message, { retryAfterSeconds: 5 });
 }

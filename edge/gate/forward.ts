@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { ERROR_KINDS, type ErrorCode, WarmgateError } from "../../shared/protocol/errors.ts";
 import {
+  ATTEMPT,
   INFERENCE_HEADER_LENGTH,
   POOL_ARTEFACT,
   POOL_LOAD,
@@ -27,13 +28,26 @@ export interface PoolCall {
   readonly tenant: string;
   /** Rows that the tenant may send at once; 0: as many as the model takes. */
   readonly maxRows: number;
-  /** Time left, in milliseconds. */
+  /** What the node may take, in milliseconds. */
   readonly budgetMs: number;
+  /** How long is waited for it: a little longer, so that it gives up first and says so. The same unless given. */
+  readonly patienceMs?: number;
+  /** 1, or 2 for a retry. */
+  readonly attempt?: number;
   readonly requestId: string;
   /** "" for what the edge asks on its own account. */
   readonly traceparent: string;
-  /** Told what the node says that a request would wait, in milliseconds, also where it refuses. */
-  readonly onWait?: (waitMs: number) => void;
+  /** Told what the node says of its load, also where it refuses. */
+  readonly onLoad?: (load: LoadWord) => void;
+}
+
+/** What a node says of its load with each reply to a request. */
+export interface LoadWord {
+  /** What a request of the default class would wait, in milliseconds, and one of the tenant that was replied to. */
+  readonly waitMs: number;
+  readonly ownWaitMs: number;
+  /** 1 to 512: importances from here on are not wanted. */
+  readonly admissionLevel: number;
 }
 
 export interface PoolAnswer {
@@ -71,7 +85,8 @@ export async function forward(
     "accept-encoding": "identity",
   };
   if (headerLength !== "") headers[INFERENCE_HEADER_LENGTH] = headerLength;
-  const signal = AbortSignal.timeout(timeoutMs);
+  if (call.attempt !== undefined && call.attempt > 1) headers[ATTEMPT] = String(call.attempt);
+  const signal = AbortSignal.timeout(Math.max(1, Math.floor(call.patienceMs ?? call.budgetMs)));
   let response: Response;
   try {
     response = await fetch(origin + target, {
@@ -85,8 +100,8 @@ export async function forward(
     if (signal.aborted) throw expired();
     throw new WarmgateError("pool_unavailable", "the pool cannot be reached", { retryAfterSeconds: 1, cause });
   }
-  const waitMs = readWait(response.headers.get(POOL_LOAD));
-  if (waitMs !== undefined) call.onWait?.(waitMs);
+  const load = readLoad(response.headers.get(POOL_LOAD));
+  if (load) call.onLoad?.(load);
   let answer: Uint8Array;
   try {
     answer = await readCapped(
@@ -141,9 +156,10 @@ function parseJson(body: Uint8Array): unknown {
   }
 }
 
-function readWait(header: string | null): number | undefined {
-  const match = /^wait=(\d{1,9}(?:\.\d{1,3})?);/.exec(header ?? "");
-  return match ? Number(match[1]) : undefined;
+function readLoad(header: string | null): LoadWord | undefined {
+  const match = /^wait=(\d{1,9}\.\d);level=(\d{1,3});slots=\d{1,4};own=(\d{1,9}\.\d)$/.exec(header ?? "");
+  if (!match) return undefined;
+  return { waitMs: Number(match[1]), admissionLevel: Number(match[2]), ownWaitMs: Number(match[3]) };
 }
 
 function readUsage(header: string | null): PoolAnswer["usage"] {

@@ -84,7 +84,12 @@ async function runShadow(
       shadowed,
       {
         ...{ method: "POST", target: inferTarget(shadowed), ...toPool(shadowed), tenant, maxRows: 0 },
-        ...{ budgetMs: SHADOW_BUDGET_MS, requestId: crypto.randomUUID(), traceparent: "" },
+        ...{
+          deadline: startedAt + SHADOW_BUDGET_MS,
+          requestId: crypto.randomUUID(),
+          traceparent: "",
+          priority: "batch",
+        },
       },
       settings,
       { attempts: [] },

@@ -12,8 +12,10 @@ const waiting = (waitMs: number): Partial<KnownNode> => ({ load: { waitMs, admis
 function chooser(nodes: readonly KnownNode[], states = new NodeStates(), hardware: string | null = null) {
   const view = new PoolView(nodes, 0);
   states.follow(view);
-  return (random: () => number = Math.random, tenant = "acme") =>
-    chooseNode(view, view.capability("m")!, { tenant, hardware }, states, random, 0);
+  return (random: () => number = Math.random, tenant = "acme") => {
+    const choice = chooseNode(view, view.capability("m")!, { tenant, hardware }, states, random, 0);
+    return choice && "node" in choice ? choice : undefined;
+  };
 }
 
 describe("the choice of a node", () => {

@@ -30,19 +30,33 @@ export interface NodeAsk {
   readonly tenant: string;
   /** null: any. */
   readonly hardware: string | null;
+  /** Who was asked in vain before. */
+  readonly except?: string | undefined;
+}
+
+/** Somebody has it, and nobody may be asked at the moment: each breaker is open. */
+export interface AllOpen {
+  readonly allOpenForMs: number;
 }
 
 /** @returns undefined when no node is known to have it, or none of that class of hardware */
 export function chooseNode(
   view: PoolView,
   capability: Capability,
-  { tenant, hardware }: NodeAsk,
+  { tenant, hardware, except }: NodeAsk,
   states: NodeStates,
   random: () => number,
   now: number,
-): NodeChoice | undefined {
+): NodeChoice | AllOpen | undefined {
   const shard = view.shard(tenant, capability, hardware);
-  const { ejected, own, beyond } = askable(view, shard, states, now);
+  const members = membersOf(view, shard).filter(({ node }) => node !== except);
+  const { name } = capability.model;
+  const usable = members.filter(({ node }) => states.guards.closedForMs(node, name, now) === 0);
+  if (usable.length === 0 && members.length > 0) {
+    const waits = members.map(({ node }) => states.guards.closedForMs(node, name, now));
+    return { allOpenForMs: Math.min(...waits) };
+  }
+  const { ejected, own, beyond } = askable(usable, shard.spare, states, now);
   const from = own.length > 0 ? own : beyond;
   const waitOf = (node: KnownNode) => predictedWaitMs(states.load(node));
   const node = chooseOfTwo(from, waitOf, random);
@@ -51,10 +65,12 @@ export function chooseNode(
   return { node, capable, shard: shard.own, ejected, from, waitOf, beyondShard: from === beyond };
 }
 
+function membersOf(view: PoolView, { own, spare }: Shard): KnownNode[] {
+  return (spare === undefined ? own : [...own, spare]).flatMap((name) => view.nodes.get(name) ?? []);
+}
+
 /** The tenant's own that are well, and when there are none, who else may be asked. */
-function askable(view: PoolView, { own, spare }: Shard, states: NodeStates, now: number) {
-  const nodesOf = (names: readonly string[]) => names.flatMap((name) => view.nodes.get(name) ?? []);
-  const members = nodesOf(spare === undefined ? own : [...own, spare]);
+function askable(members: readonly KnownNode[], spare: string | undefined, states: NodeStates, now: number) {
   const live = members.filter((node) => node.live);
   // Of the live ones only: as at most half may be left out, a dead one would keep a live one in that fails.
   const ejected = states.ejected(

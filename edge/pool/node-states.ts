@@ -14,6 +14,7 @@ import {
   retained,
 } from "../../shared/control/routing/outlier-ejection.ts";
 import type { KnownNode } from "../../shared/protocol/pool-node.ts";
+import { ModelGuards } from "./model-guards.ts";
 import type { PoolView } from "./pool-view.ts";
 
 /** Weight of the newest answer in the mean of device times. */
@@ -29,6 +30,7 @@ interface NodeState {
 }
 
 export class NodeStates {
+  readonly guards = new ModelGuards();
   readonly #states = new Map<string, NodeState>();
   #ejections: EjectionState = NOTHING_EJECTED;
   #view: PoolView | undefined;
@@ -45,6 +47,7 @@ export class NodeStates {
     const names = new Set(same.map(({ node }) => node));
     for (const name of this.#states.keys()) if (!names.has(name)) this.#states.delete(name);
     this.#ejections = retained(this.#ejections, [...names]);
+    this.guards.retain(names);
   }
 
   load({ node, load, seenAt }: KnownNode): NodeLoad {

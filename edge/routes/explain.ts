@@ -41,6 +41,7 @@ export const explanationSchema = z
       .object({
         ...{ chosen: z.string(), hardware: z.string(), provider: z.string(), asked: name, capable: z.int() },
         beyond_shard: z.boolean(),
+        breaker: z.enum(["closed", "open", "half_open"]),
         ...{ shard: z.array(z.string()), ejected: z.array(z.string()) },
         predicted_wait_ms: z.record(z.string(), z.number()),
       })
@@ -48,7 +49,9 @@ export const explanationSchema = z
     cache: z.object({ key: name, status: name }),
     limits: z.array(z.object({ kind: z.string(), account: z.string(), quota: z.number(), remaining: z.number() })),
     attempts: z.array(z.object({ node: z.string(), outcome: z.string(), ms: z.number() })),
-    shed: z.object({ decision: z.string(), by: z.string(), code: z.string().optional() }).nullable(),
+    shed: z
+      .object({ decision: z.string(), by: z.string(), code: z.string().optional(), reason: z.string().optional() })
+      .nullable(),
   })
   .openapi("Explanation");
 

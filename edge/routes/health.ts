@@ -3,7 +3,7 @@ import packageJson from "../../package.json";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { readSettings } from "../environment.ts";
 import { BoundedMemo } from "../gate/bounded-memo.ts";
-import { dispatch } from "../gate/dispatch.ts";
+import { consult } from "../gate/dispatch.ts";
 import { poolView } from "../gate/pool-view.ts";
 import { reply } from "../gate/reply.ts";
 import { keepAliveOf } from "./admission.ts";
@@ -58,7 +58,7 @@ async function ready(context: EdgeContext): Promise<Response> {
     const anyNode = { capability: undefined, hardware: null };
     isReady =
       view !== undefined &&
-      (await dispatch(view, anyNode, call, settings, record.decisions.trail).then(
+      (await consult(view, anyNode, call, settings, record.decisions.trail).then(
         () => true,
         () => false,
       ));

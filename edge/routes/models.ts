@@ -1,7 +1,7 @@
 import { type RouteConfig, z } from "@hono/zod-openapi";
 import { checkModelName } from "../../shared/protocol/model-name.ts";
 import { type RouteContract, routedVersions } from "../../shared/protocol/model-route.ts";
-import { dispatch, nobody } from "../gate/dispatch.ts";
+import { consult, nobody } from "../gate/dispatch.ts";
 import { poolView } from "../gate/pool-view.ts";
 import { reply } from "../gate/reply.ts";
 import { type RouteAsk, readRouteAsk, unknownContract } from "../gate/route.ts";
@@ -82,7 +82,7 @@ async function describe(context: EdgeContext, suffix: string): Promise<Response>
       ...{ requestId: record.requestId, traceparent: record.trace.traceparent },
     };
     const routed = { capability: view.capability(model, described.version), hardware: ask.hardware ?? null };
-    const { body } = await dispatch(view, routed, call, settings, record.decisions.trail);
+    const { body } = await consult(view, routed, call, settings, record.decisions.trail);
     return described.isRoute ? asRouted(body, name, suffix, described, view) : body;
   });
   record.mark("forward");

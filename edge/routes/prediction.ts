@@ -4,6 +4,7 @@
  */
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { TIMEOUT_MS } from "../../shared/protocol/headers.ts";
+import { priorityClass } from "../../shared/protocol/priority.ts";
 import { decodeInferenceResponse, encodeInferenceResponse } from "../../shared/protocol/response.ts";
 import type { InferenceRequest, InferenceResponse } from "../../shared/protocol/tensor.ts";
 import { timeBudget } from "../../shared/protocol/time-budget.ts";
@@ -183,7 +184,8 @@ async function fromPool(asked: Asked): Promise<PoolAnswer & { readonly ms: numbe
   const startedAt = Date.now();
   const call = {
     ...{ method: "POST" as const, target: inferTarget(routed), ...toPool(routed), tenant: principal.tenant, maxRows },
-    ...{ budgetMs: deadline - startedAt, requestId: record.requestId, traceparent: record.trace.traceparent },
+    ...{ deadline, requestId: record.requestId, traceparent: record.trace.traceparent },
+    priority: priorityClass(routed.decoded.kind === "tensors" ? routed.decoded.request.parameters : {}),
   };
   try {
     const answer = await dispatch(view, routed, call, settings, record.decisions.trail);

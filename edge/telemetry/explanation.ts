@@ -4,7 +4,8 @@
  */
 import type { LimitStanding } from "../../shared/control/lease-messages.ts";
 import type { ErrorCode } from "../../shared/protocol/errors.ts";
-import type { Attempt, Trail } from "../gate/dispatch.ts";
+import type { Trail } from "../gate/dispatch.ts";
+import { nodeStates } from "../gate/pool-view.ts";
 import type { Routed } from "../gate/route.ts";
 import type { KnownRoute } from "../gate/route-directory.ts";
 import type { PoolView } from "../pool/pool-view.ts";
@@ -48,6 +49,7 @@ export function explanation({ decisions, cacheStatus, standings, code }: Explain
       ? {
           ...{ chosen: choice.node.node, hardware: choice.node.hardware, provider: choice.node.provider },
           ...{ asked: routed?.hardware ?? null, capable: choice.capable, beyond_shard: choice.beyondShard },
+          breaker: routed ? nodeStates.guards.breakerOf(choice.node.node, routed.model) : "closed",
           shard: choice.shard.slice(0, MOST_LISTED),
           ejected: [...choice.ejected].slice(0, MOST_LISTED),
           predicted_wait_ms: Object.fromEntries(
@@ -58,13 +60,14 @@ export function explanation({ decisions, cacheStatus, standings, code }: Explain
     cache: { key: cacheKey?.slice(0, KEY_PREFIX) ?? null, status: cacheStatus === "" ? null : cacheStatus },
     limits: standings.map(({ kind, account, quota, remaining }) => ({ kind, account, quota, remaining })),
     attempts: trail.attempts,
-    shed: shedDecision(trail.attempts, code),
+    shed: shedDecision(trail, code),
   };
 }
 
 /** Who refused for load, if somebody did. */
-function shedDecision(attempts: readonly Attempt[], code: string | undefined) {
+function shedDecision({ shed, attempts }: Trail, code: string | undefined) {
   const last = attempts.at(-1);
+  if (shed !== undefined) return { decision: "refused", by: "edge", reason: shed };
   if (last === undefined) return code !== undefined && isShed(code) ? { decision: "refused", by: "edge", code } : null;
   return isShed(last.outcome)
     ? { decision: "refused", by: "pool", code: last.outcome }

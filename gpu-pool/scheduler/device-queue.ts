@@ -84,6 +84,13 @@ export class DeviceQueue<Item, Result> {
     return { aheadMs: above + Math.min(byTurn, demand.before(latestStart)), harmless };
   }
 
+  /** Device milliseconds that go before a new item of a tenant that is not urgent: the classes above, then the tenant's turn. */
+  aheadOf(level: number, tenant: string): number {
+    const above = level === 0 ? 0 : this.queuedMs(level - 1);
+    const share = this.shares[level];
+    return above + (share === undefined || share.items === 0 ? 0 : share.aheadOf(tenant));
+  }
+
   /**
    * Whether what waits in a class behind an item would still be in time if the device took `extraMs` longer.
    */

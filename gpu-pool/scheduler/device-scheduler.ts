@@ -41,6 +41,7 @@ import type { Clock } from "./executor.ts";
 import { Lane, type LaneSettings } from "./lane.ts";
 import { type Run, RunningBatches } from "./running-batches.ts";
 
+const DEFAULT_LEVEL = PRIORITY_CLASSES.indexOf("default");
 /** How many times the spread of one run is allowed for: fewer make admitted requests late, more leave the queue short. */
 const MARGIN_SPREADS = 1.5;
 
@@ -113,12 +114,18 @@ export class DeviceScheduler<Item, Result> {
 
   get load(): DeviceLoad {
     const now = this.#clock.now();
-    const queuedMs = this.#queue.queuedMs(PRIORITY_CLASSES.indexOf("default"));
+    const queuedMs = this.#queue.queuedMs(DEFAULT_LEVEL);
     return {
       waitMs: this.#running.untilFree(now) + queuedMs / this.#settings.slots,
       admissionLevel: this.#level.level,
       slots: this.#settings.slots,
     };
+  }
+
+  /** What the next request of a tenant would wait, of the default class, in milliseconds: by its turn, if that is sooner. */
+  waitMsOf(tenant: string): number {
+    const now = this.#clock.now();
+    return this.#running.untilFree(now) + this.#queue.aheadOf(DEFAULT_LEVEL, tenant) / this.#settings.slots;
   }
 
   get queuedItems(): number {

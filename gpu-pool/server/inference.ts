@@ -75,7 +75,7 @@ export async function infer(
         `compute;dur=${round(result.computeMs)}, device;dur=${round(deviceMs)}, ` +
         `encode;dur=${round(finishedAt - answeredAt)}, batch;desc=${batchRows}`,
       headers: {
-        [POOL_LOAD]: formatLoad(scheduler.load),
+        [POOL_LOAD]: formatLoad(scheduler.load, scheduler.waitMsOf(tenant)),
         [POOL_USAGE]: formatUsage(ticket.rows, deviceMs),
         [POOL_ARTEFACT]: model.identity.digest,
       },

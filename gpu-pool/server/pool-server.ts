@@ -30,6 +30,7 @@ import type { NodeDescription } from "./node-description.ts";
 import { errorReply, jsonReply, LINGER_MS, type Reply, send, sendAhead } from "./reply.ts";
 import { loadFromRepository, repositoryIndex, unloadFromRepository } from "./repository-control.ts";
 import { checkDeclaredLength, decompress, readBody } from "./request-body.ts";
+import { RetryAdmission } from "./retry-admission.ts";
 import { MethodNotAllowed, matchRoute, type Route } from "./routing.ts";
 
 export interface PoolServerOptions {
@@ -67,6 +68,7 @@ export class PoolServer {
   readonly #server: Server;
   readonly #directLane: DirectLane;
   readonly #arrivals: ArrivalClock;
+  readonly #retries = new RetryAdmission();
   #draining = false;
   #inFlight = 0;
   #whenIdle: (() => void) | undefined;
@@ -227,7 +229,9 @@ export class PoolServer {
       const reply = errorReply(error, requestId);
       if (thrown instanceof MethodNotAllowed) return { ...reply, headers: { allow: thrown.allowed } };
       if (error.retryAfterSeconds === undefined) return reply;
-      return { ...reply, headers: { ...reply.headers, [POOL_LOAD]: formatLoad(this.#options.scheduler.load) } };
+      const { scheduler } = this.#options;
+      const load = formatLoad(scheduler.load, scheduler.waitMsOf(exchange.tenant));
+      return { ...reply, headers: { ...reply.headers, [POOL_LOAD]: load } };
     }
   }
 
@@ -252,6 +256,7 @@ export class PoolServer {
     switch (route.to) {
       case "infer": {
         if (this.#draining) throw new WarmgateError("draining", "this process is stopping", { retryAfterSeconds: 1 });
+        this.#retries.admit(exchange);
         const model = repository.find(route.model, route.version);
         return infer(model, exchange, body, clock, scheduler, overload);
       }

@@ -12,9 +12,10 @@ export const TIMEOUT_MS = "x-warmgate-timeout-ms";
 export const SERVER_TIMING = "server-timing";
 
 /**
- * How busy the pool is, with each of its inference replies: `wait=<ms>;level=<1..512>;slots=<n>`. The time that a request
+ * How busy a node is, with each of its inference replies: `wait=<ms>;level=<1..512>;slots=<n>;own=<ms>`. The time that a request
  * of the default class would wait now, the importance below which requests should be sent (shared/control/importance.ts),
- * and how many runs the device takes at once.
+ * how many runs the device takes at once, and what one of the tenant that is replied to would wait, which is less where others
+ * have had their share.
  */
 export const POOL_LOAD = "x-warmgate-load";
 /** What an answer took, for metering: `rows=<n>;device=<ms>`, the latter the request's share of its batch. From the pool. */
@@ -43,3 +44,5 @@ export const EXPLANATION = "x-warmgate-explanation";
 export const DEPRECATION = "deprecation";
 export const SUNSET = "sunset";
 export const LINK = "link";
+/** From the edge: which attempt of a request this is, counted from 1; left out of the first. */
+export const ATTEMPT = "x-warmgate-attempt";

@@ -188,7 +188,7 @@ function step({ routes, view, states, random }: Isolate, { route: name, tenant }
   });
   const capability = choice && view.capability(route.model, choice.version);
   const node = capability && chooseNode(view, capability, { tenant, hardware: choice.hardware }, states, random, 1);
-  if (!node) throw new Error(`nobody has what ${name} stands for`);
+  if (!node || !("node" in node)) throw new Error(`nobody has what ${name} stands for`);
   return node;
 }
 

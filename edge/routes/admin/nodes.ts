@@ -16,6 +16,9 @@ const node = z
     seenAt: z.number(),
     waitMs: z.number().openapi({ description: "What a request would wait there." }),
     models: z.array(z.object({ name: z.string(), version: z.string(), digest: z.string() })),
+    breakers: z
+      .array(z.object({ model: z.string(), state: z.enum(["closed", "open", "half_open"]), retryAfterMs: z.number() }))
+      .openapi({ description: "Of the isolate that answers this: those that are open, or have been of late." }),
   })
   .openapi("Node");
 
@@ -33,11 +36,15 @@ export function addNodeRoutes(app: EdgeApp): void {
     async ({ context, settings }) => {
       const { nodes } = await viewOf(context, settings);
       const ejected = nodeStates.ejected([...nodes.keys()], Date.now());
+      const breakers = nodeStates.guards.breakers(Date.now());
       const items = [...nodes.values()].map((one) => ({
         ...{ node: one.node, url: one.url, device: one.device, hardware: one.hardware, provider: one.provider },
         ...{ live: one.live, ready: one.ready, left: one.left, ejected: ejected.has(one.node), seenAt: one.seenAt },
         waitMs: nodeStates.load(one).waitMs,
         models: one.models.map(({ name, version, digest }) => ({ name, version, digest })),
+        breakers: breakers
+          .filter(({ node: of }) => of === one.node)
+          .map(({ model, state, retryAfterMs }) => ({ model, state, retryAfterMs })),
       }));
       return valueReply(context, { items });
     },
