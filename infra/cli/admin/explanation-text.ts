@@ -109,5 +109,6 @@ function cacheText(status: string | null): string {
 
 function shedText(shed: ExplanationReply["shed"]): string {
   if (!shed) return "not by the edge; the node would decide when it is asked";
-  return `${shed.decision} by the ${shed.by}${shed.code === undefined ? "" : ` (${shed.code})`}`;
+  const why = shed.code ?? shed.reason;
+  return `${shed.decision} by the ${shed.by}${why === undefined ? "" : ` (${why})`}`;
 }

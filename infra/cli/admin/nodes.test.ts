@@ -30,11 +30,14 @@ describe("nodes", () => {
     assert.match(lines[3] ?? "", /^pool-4 .* left +1\.25 +0 +59m ago$/);
   });
 
-  test("show has the node's models", async (context) => {
-    const { printed } = await typed(context, nodes, "show pool-1", { items });
+  test("show has the node's models, and how their breakers stand", async (context) => {
+    const breakers = [{ model: "digits", state: "half_open", retryAfterMs: 1_400 }];
+    const { printed } = await typed(context, nodes, "show pool-1", {
+      items: items.map((one) => ({ ...one, breakers })),
+    });
     assert.match(printed, /^device +cuda:0$/m);
     assert.match(printed, /^wait +1\.25 ms$/m);
-    assert.match(printed, /^digits +2 +0123456789abcdef$/m);
+    assert.match(printed, /^digits +2 +0123456789abcdef +half open, asked again in 2s$/m);
   });
 
   test("show of one that there is not is refused", async (context) => {

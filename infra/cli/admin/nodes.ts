@@ -69,6 +69,7 @@ function describeNode(node: NodeReply, now: number): string {
       { title: "MODEL", cell: ({ name }) => name },
       { title: "VERSION", cell: ({ version }) => version },
       { title: "DIGEST", cell: ({ digest }) => digest.slice(0, DIGEST_SHOWN) },
+      { title: "BREAKER", cell: ({ name }) => breakerText(node, name) },
     ],
     node.models,
   );
@@ -79,6 +80,13 @@ function stateText({ live, ready, left, ejected }: NodeReply): string {
   if (left) return "left";
   if (!live) return ready === false ? "not ready" : "dead";
   return ejected ? "ejected" : "live";
+}
+
+function breakerText({ breakers = [] }: NodeReply, name: string): string {
+  const breaker = breakers.find(({ model }) => model === name);
+  if (!breaker) return "closed";
+  const wait = breaker.retryAfterMs > 0 ? `, asked again in ${Math.ceil(breaker.retryAfterMs / 1000)}s` : "";
+  return `${breaker.state.replace("_", " ")}${wait}`;
 }
 
 /** @param now by this machine's clock, which may be behind the server's */

@@ -59,6 +59,7 @@ export const nodeReply = z.looseObject({
   seenAt: z.number().min(0).max(8.64e15),
   waitMs: z.number(),
   models: z.array(z.looseObject({ name: z.string(), version: z.string(), digest: z.string() })),
+  breakers: z.array(z.looseObject({ model: z.string(), state: z.string(), retryAfterMs: z.number() })).optional(),
 });
 export type NodeReply = z.infer<typeof nodeReply>;
 
@@ -95,6 +96,8 @@ export const explanationReply = z.looseObject({
     .nullable(),
   cache: z.looseObject({ key: label, status: label }),
   limits: z.array(z.looseObject({ kind: z.string(), account: z.string(), quota: z.number(), remaining: z.number() })),
-  shed: z.looseObject({ decision: z.string(), by: z.string(), code: z.string().optional() }).nullable(),
+  shed: z
+    .looseObject({ decision: z.string(), by: z.string(), code: z.string().optional(), reason: z.string().optional() })
+    .nullable(),
 });
 export type ExplanationReply = z.infer<typeof explanationReply>;
