@@ -34,6 +34,10 @@ const COMMANDS: Readonly<
     summary: "the Open Inference Protocol suite and real clients against a running stack",
     run: async () => (await import("./conformance.ts")).conformance,
   },
+  alerts: {
+    summary: "the alerting rules, checked and replayed with promtool",
+    run: async () => (await import("./alerts.ts")).alerts,
+  },
   simulate: {
     summary: "the scheduler on simulated devices, as curves",
     run: async () => (await import("./simulate.ts")).simulate,
