@@ -6,8 +6,8 @@ import { z } from "@hono/zod-openapi";
 import type { LimitStanding } from "../../shared/control/lease-messages.ts";
 import { TIMEOUT_MS } from "../../shared/protocol/headers.ts";
 import { checkModelName } from "../../shared/protocol/model-name.ts";
-import { timeBudget } from "../../shared/protocol/time-budget.ts";
 import { cacheStatus } from "../cache/cache-status.ts";
+import { cappedBudgetMs } from "../gate/caller-caps.ts";
 import { nodeFor } from "../gate/dispatch.ts";
 import { requireScope } from "../gate/identify.ts";
 import { reply } from "../gate/reply.ts";
@@ -99,7 +99,7 @@ async function explain(context: EdgeContext): Promise<Response> {
   const admitted = await admit(context, pathParameter(context, "model"));
   requireScope(admitted.principal, "explain");
   record.mark("identify");
-  const budgetMs = timeBudget(context.req.header(TIMEOUT_MS), {});
+  const budgetMs = cappedBudgetMs(admitted.principal, context.req.header(TIMEOUT_MS), {});
   // It counts for the rate; no quota is used up by what runs no model.
   return withinLimits(context, admitted.principal, { units: 1, budgetMs }, () =>
     dryRun(context, admitted, budgetMs, record.standings),

@@ -2,7 +2,7 @@ import type { RouteConfig } from "@hono/zod-openapi";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { EXPLAIN, TIMEOUT_MS } from "../../shared/protocol/headers.ts";
 import { checkModelName } from "../../shared/protocol/model-name.ts";
-import { timeBudget } from "../../shared/protocol/time-budget.ts";
+import { cappedBudgetMs } from "../gate/caller-caps.ts";
 import { type Principal, requireScope } from "../gate/identify.ts";
 import { admit, withinLimits } from "./admission.ts";
 import { predict } from "./prediction.ts";
@@ -121,7 +121,7 @@ async function infer(context: EdgeContext): Promise<Response> {
   record.mark("identify");
   const units = admitted.principal.configuration.costs[model] ?? 1;
   // What the body says can only shorten it, and the body has not been read.
-  const budgetMs = timeBudget(request.headers.get(TIMEOUT_MS) ?? undefined, {});
+  const budgetMs = cappedBudgetMs(admitted.principal, request.headers.get(TIMEOUT_MS) ?? undefined, {});
   return withinLimits(context, admitted.principal, { units, budgetMs }, (permit) =>
     predict(context, admitted, budgetMs, permit),
   );

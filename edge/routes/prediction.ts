@@ -7,13 +7,13 @@ import { TIMEOUT_MS } from "../../shared/protocol/headers.ts";
 import { priorityClass } from "../../shared/protocol/priority.ts";
 import { decodeInferenceResponse, encodeInferenceResponse } from "../../shared/protocol/response.ts";
 import type { InferenceRequest, InferenceResponse } from "../../shared/protocol/tensor.ts";
-import { timeBudget } from "../../shared/protocol/time-budget.ts";
 import { type CacheWish, readCacheWish } from "../cache/cache-control.ts";
 import { type BypassReason, type CacheResult, cacheStatus } from "../cache/cache-status.ts";
 import { entityTag, matches } from "../cache/entity-tag.ts";
 import type { StoredPrediction } from "../cache/stored-prediction.ts";
 import type { EdgeSettings } from "../environment.ts";
 import { type Cacheable, cacheable, PredictionCache, USUAL_TTL_SECONDS } from "../gate/cache.ts";
+import { cappedBudgetMs, inCallersClass, smallestLimit } from "../gate/caller-caps.ts";
 import { decode } from "../gate/decode.ts";
 import { dispatch, nobody } from "../gate/dispatch.ts";
 import type { PoolAnswer } from "../gate/forward.ts";
@@ -102,7 +102,7 @@ export async function ask(
   );
   record.bytesIn = bytes;
   const parameters = decoded.kind === "tensors" ? decoded.request.parameters : {};
-  const budgetMs = timeBudget(headers.get(TIMEOUT_MS) ?? undefined, parameters);
+  const budgetMs = cappedBudgetMs(principal, headers.get(TIMEOUT_MS) ?? undefined, parameters);
   record.mark("decode");
 
   const keepAlive = keepAliveOf(context);
@@ -112,11 +112,12 @@ export async function ask(
   const knownRoute = await findRoute(name, context.env, keepAlive, now);
   const { decisions } = record;
   decisions.known = knownRoute;
-  const routed = await route(name, routeAsk, knownRoute, view, decoded, principal, headers);
+  const mayAsk = inCallersClass(decoded, principal);
+  const routed = await route(name, routeAsk, knownRoute, view, mayAsk, principal, headers);
   decisions.routed = routed;
   decisions.view = view;
   record.routeHeaders = routeHeaders(routed);
-  const maxRows = smallest(principal, "maxBatch") ?? 0;
+  const maxRows = smallestLimit(principal, "maxBatch") ?? 0;
   const scope = routed.route?.cache.scope === "shared" ? "shared" : { tenant: principal.tenant };
   const cached = await cacheable(routed, scope, maxRows);
   if (typeof cached !== "string") decisions.cacheKey = cached.key;
@@ -270,13 +271,7 @@ function count(context: EdgeContext, use: Use): void {
 }
 
 function largestBody({ maxBodyBytes }: EdgeSettings, principal: Principal): number {
-  return Math.min(maxBodyBytes, smallest(principal, "maxBodyBytes") ?? maxBodyBytes);
-}
-
-/** The smaller of what the tenant and its key may have; null without a limit. */
-function smallest({ limits, keyLimits }: Principal, name: "maxBodyBytes" | "maxBatch"): number | null {
-  const [tenants, own] = [limits[name], keyLimits?.[name] ?? null];
-  return own === null || tenants === null ? (own ?? tenants) : Math.min(own, tenants);
+  return Math.min(maxBodyBytes, smallestLimit(principal, "maxBodyBytes") ?? maxBodyBytes);
 }
 
 function inCallersForm(response: InferenceResponse, request: InferenceRequest): Answer {

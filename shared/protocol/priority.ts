@@ -1,5 +1,5 @@
 import { WarmgateError } from "./errors.ts";
-import type { Parameters } from "./tensor.ts";
+import type { InferenceRequest, Parameters } from "./tensor.ts";
 
 /**
  * Priority classes, most important first. A class is served before every class below it, and is the last to be
@@ -24,4 +24,29 @@ export function priorityClass({ priority }: Parameters): PriorityClass {
     );
   }
   return PRIORITY_CLASSES[priority - 1] ?? "default";
+}
+
+/** The lower one of two classes; null is no limit. */
+export function lowerClass(one: PriorityClass | null, other: PriorityClass | null): PriorityClass | null {
+  if (one === null || other === null) return one ?? other;
+  return PRIORITY_CLASSES.indexOf(one) > PRIORITY_CLASSES.indexOf(other) ? one : other;
+}
+
+/** One copy for a request that comes again as the same object: what is remembered of that object is found for it too. */
+const capped = new WeakMap<InferenceRequest, InferenceRequest>();
+
+/**
+ * A request in no higher class than that: itself where it is in none, else a copy whose parameter `priority` says so.
+ *
+ * @throws WarmgateError as `priorityClass`
+ */
+export function capPriority(request: InferenceRequest, highest: PriorityClass): InferenceRequest {
+  const level = PRIORITY_CLASSES.indexOf(highest);
+  if (PRIORITY_CLASSES.indexOf(priorityClass(request.parameters)) >= level) return request;
+  const priority = level + 1;
+  const before = capped.get(request);
+  if (before?.parameters.priority === priority) return before;
+  const copy = { ...request, parameters: { ...request.parameters, priority } };
+  capped.set(request, copy);
+  return copy;
 }

@@ -1,13 +1,10 @@
 /** What a tenant, or one of its keys, may use: as plans declare it, as the admin API takes it, as the edge enforces it. */
 import { z } from "zod";
+import { lowerClass, PRIORITY_CLASSES } from "./priority.ts";
 
 const quota = z.int().min(1).max(1e12).nullable();
 
-/**
- * Everything is counted in units: a request to a model is one, or as many as the model's declared cost. Null means no
- * limit of that kind.
- */
-export const limitsSchema = z.strictObject({
+const fields = {
   /** Units a second, and how many may come at once. */
   rate: z
     .strictObject({
@@ -31,11 +28,26 @@ export const limitsSchema = z.strictObject({
     .nullable(),
   /** Rows of a request. */
   maxBatch: z.int().min(1).max(1e6).nullable(),
+  /** Milliseconds that a request may take; a longer wish is shortened, not refused. */
+  maxTimeoutMs: z.int().min(1).max(60_000).nullable(),
+  /** A request that would be in a higher class is in this one; it is not refused either. */
+  highestPriority: z.enum(PRIORITY_CLASSES).nullable(),
+};
+
+/**
+ * Everything is counted in units: a request to a model is one, or as many as the model's declared cost. Null means no
+ * limit of that kind.
+ */
+export const limitsSchema = z.strictObject({
+  ...fields,
+  // Plans that were stored, and copies that were made, by the release before lack them.
+  maxTimeoutMs: fields.maxTimeoutMs.default(null),
+  highestPriority: fields.highestPriority.default(null),
 });
 export type Limits = z.infer<typeof limitsSchema>;
 
-/** A part of the limits, over those of a plan. */
-export const limitOverridesSchema = limitsSchema.partial();
+/** A part of the limits, over those of a plan. Without defaults: what is left out is the plan's. */
+export const limitOverridesSchema = z.strictObject(fields).partial();
 export type LimitOverrides = z.infer<typeof limitOverridesSchema>;
 
 export const UNLIMITED: Limits = {
@@ -45,6 +57,8 @@ export const UNLIMITED: Limits = {
   quotaPerMonth: null,
   maxBodyBytes: null,
   maxBatch: null,
+  maxTimeoutMs: null,
+  highestPriority: null,
 };
 
 /** What is given of the overrides, and the limits for the rest. */
@@ -56,6 +70,8 @@ export function overlay(limits: Limits, overrides: LimitOverrides): Limits {
     quotaPerMonth: overrides.quotaPerMonth === undefined ? limits.quotaPerMonth : overrides.quotaPerMonth,
     maxBodyBytes: overrides.maxBodyBytes === undefined ? limits.maxBodyBytes : overrides.maxBodyBytes,
     maxBatch: overrides.maxBatch === undefined ? limits.maxBatch : overrides.maxBatch,
+    maxTimeoutMs: overrides.maxTimeoutMs === undefined ? limits.maxTimeoutMs : overrides.maxTimeoutMs,
+    highestPriority: overrides.highestPriority === undefined ? limits.highestPriority : overrides.highestPriority,
   };
 }
 
@@ -83,10 +99,13 @@ export function limitProblems(limits: Limits, mostUnits: number): string[] {
   return problems;
 }
 
+/** The limits that are one number, of which the smaller one counts. */
+const NUMBERS = ["concurrency", "quotaPerDay", "quotaPerMonth", "maxBodyBytes", "maxBatch", "maxTimeoutMs"] as const;
+
 /** What of a key's limits has no effect beside those of its tenant, or contradicts itself. */
 export function keyLimitProblems(key: LimitOverrides, tenant: Limits, mostUnits: number): string[] {
   const problems = limitProblems(overlay(UNLIMITED, key), mostUnits);
-  for (const name of ["concurrency", "quotaPerDay", "quotaPerMonth", "maxBodyBytes", "maxBatch"] as const) {
+  for (const name of NUMBERS) {
     const [own, above] = [key[name], tenant[name]];
     if (own !== undefined && own !== null && above !== null && own >= above) {
       problems.push(`${name} of ${own} has no effect: its tenant's is ${above}`);
@@ -94,6 +113,10 @@ export function keyLimitProblems(key: LimitOverrides, tenant: Limits, mostUnits:
   }
   if (key.rate && tenant.rate && key.rate.perSecond >= tenant.rate.perSecond && key.rate.burst >= tenant.rate.burst) {
     problems.push("the rate has no effect: its tenant's is not higher");
+  }
+  const [own, above] = [key.highestPriority, tenant.highestPriority];
+  if (own && lowerClass(own, above) === above) {
+    problems.push(`highestPriority of ${own} has no effect: its tenant's is ${above}`);
   }
   return problems;
 }

@@ -112,6 +112,8 @@ describe("administration", () => {
       quotaPerMonth: null,
       maxBodyBytes: null,
       maxBatch: null,
+      maxTimeoutMs: null,
+      highestPriority: null,
     };
     await client.change("PUT", "/plans/tiny", { limits: { ...none, concurrency: 2 } });
     await client.change("POST", "/tenants", { id: "planned", plan: "tiny" });

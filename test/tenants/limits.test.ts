@@ -135,6 +135,15 @@ describe("limits", () => {
     assert.equal(await codeOf(await client.predict(key, { body: raw, headers })), "batch_too_large");
   });
 
+  test("a plan's cap on time is kept, whatever is wished for", async () => {
+    const key = await client.tenant("hasty", { maxTimeoutMs: 1 });
+    const reply = await client.predict(key, {
+      headers: { "x-warmgate-timeout-ms": "20000", "cache-control": "no-store" },
+    });
+    assert.equal(reply.status, 504);
+    await reply.arrayBuffer();
+  });
+
   test("an unlimited tenant's replies speak of no limits", async () => {
     const reply = await client.predict(await client.tenant("free"));
     assert.equal(reply.status, 200);

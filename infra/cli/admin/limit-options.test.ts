@@ -13,7 +13,7 @@ function limitsOf(line: string) {
 describe("parseLimits", () => {
   test("reads what the API takes", () => {
     const { limits } = limitsOf(
-      "--rate 100/s --burst 20 --concurrency 8 --quota 1000000/month --quota 50000/day --max-body 8MiB --max-batch 64",
+      "--rate 100/s --burst 20 --concurrency 8 --quota 1000000/month --quota 50000/day --max-body 8MiB --max-batch 64 --max-timeout 1500ms --highest-priority default",
     );
     assert.deepEqual(limitOverridesSchema.parse(limits), {
       rate: { perSecond: 100, burst: 20 },
@@ -22,6 +22,8 @@ describe("parseLimits", () => {
       quotaPerMonth: 1_000_000,
       maxBodyBytes: 8 * 1024 * 1024,
       maxBatch: 64,
+      maxTimeoutMs: 1_500,
+      highestPriority: "default",
     });
   });
 
@@ -57,6 +59,10 @@ describe("parseLimits", () => {
       "--concurrency 10001",
       "--max-batch 1.5",
       "--max-body 1B",
+      "--max-timeout 0s",
+      "--max-timeout 61s",
+      "--max-timeout 5",
+      "--highest-priority urgent",
     ]) {
       assert.throws(() => limitsOf(line), UsageError, line);
     }

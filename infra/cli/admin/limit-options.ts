@@ -1,12 +1,23 @@
 /** The options that say what a tenant, a key or a plan may use. */
+import { PRIORITY_CLASSES } from "../../../shared/protocol/priority.ts";
 import type { LimitOverrides, Limits } from "../../../shared/protocol/tenant-limits.ts";
 import { UsageError } from "../usage-error.ts";
+import { priorityName } from "./names.ts";
 import { parseWholeNumber } from "./number-text.ts";
 import type { GivenOptions, Options } from "./options.ts";
 import { parseRate, type Rate, usualBurst } from "./rate-text.ts";
 import { parseSize } from "./size-text.ts";
+import { parseTimeout } from "./timeout-text.ts";
 
-export type LimitOption = "rate" | "burst" | "concurrency" | "quota" | "max-body" | "max-batch";
+export type LimitOption =
+  | "rate"
+  | "burst"
+  | "concurrency"
+  | "quota"
+  | "max-body"
+  | "max-batch"
+  | "max-timeout"
+  | "highest-priority";
 
 export const LIMIT_OPTIONS: Options<LimitOption> = {
   rate: { value: "<n>/s|none", about: "units a second; also /m, /h, /d" },
@@ -19,6 +30,8 @@ export const LIMIT_OPTIONS: Options<LimitOption> = {
   },
   "max-body": { value: "<size>|none", about: "largest body of a request, such as 8MiB" },
   "max-batch": { value: "<rows>|none", about: "rows of a request" },
+  "max-timeout": { value: "<time>|none", about: "longest time that a request gets, such as 5s or 800ms" },
+  "highest-priority": { value: "<class>|none", about: `above it no request gets: ${PRIORITY_CLASSES.join(", ")}` },
 };
 
 const NONE = "none";
@@ -26,7 +39,8 @@ const QUOTA = /^([^/]+)\/(d|day|mo|month)$/;
 /** Limits as the options name them. */
 const LIMIT_NAMES: Readonly<Record<string, keyof Limits>> = {
   ...{ rate: "rate", concurrency: "concurrency", "quota/day": "quotaPerDay", "quota/month": "quotaPerMonth" },
-  ...{ "max-body": "maxBodyBytes", "max-batch": "maxBatch" },
+  ...{ "max-body": "maxBodyBytes", "max-batch": "maxBatch", "max-timeout": "maxTimeoutMs" },
+  "highest-priority": "highestPriority",
 };
 export const INHERITABLE = Object.keys(LIMIT_NAMES).join(", ");
 
@@ -61,6 +75,14 @@ export function parseLimits(given: GivenOptions<LimitOption>): GivenLimits {
   const maxBatch = given.one("max-batch");
   if (maxBatch !== undefined) {
     limits.maxBatch = orNone(maxBatch, (text) => parseWholeNumber(text, "--max-batch", 1, 1e6));
+  }
+  const maxTimeout = given.one("max-timeout");
+  if (maxTimeout !== undefined) {
+    limits.maxTimeoutMs = orNone(maxTimeout, (text) => parseTimeout(text, "--max-timeout", 60_000));
+  }
+  const highest = given.one("highest-priority");
+  if (highest !== undefined) {
+    limits.highestPriority = orNone(highest, (text) => priorityName(text, "--highest-priority"));
   }
   return { limits, ...(rate === undefined && burst !== undefined ? { burstAlone: burst } : {}) };
 }
@@ -102,6 +124,6 @@ function addQuota(limits: LimitOverrides, text: string): void {
   }
 }
 
-function orNone(text: string, parse: (text: string) => number): number | null {
+function orNone<Value>(text: string, parse: (text: string) => Value): Value | null {
   return text === NONE ? null : parse(text);
 }

@@ -3,6 +3,7 @@ import type { LimitOverrides, Limits } from "../../../shared/protocol/tenant-lim
 import { formatNumber } from "./number-text.ts";
 import { formatRate } from "./rate-text.ts";
 import { formatSize } from "./size-text.ts";
+import { formatTimeout } from "./timeout-text.ts";
 
 const UNLIMITED = "unlimited";
 
@@ -14,6 +15,8 @@ export const LIMIT_LABELS: Readonly<Record<keyof Limits, string>> = {
   quotaPerMonth: "quota/month",
   maxBodyBytes: "max body",
   maxBatch: "max batch",
+  maxTimeoutMs: "max timeout",
+  highestPriority: "highest priority",
 };
 export const LIMIT_FIELDS = [
   "rate",
@@ -22,14 +25,18 @@ export const LIMIT_FIELDS = [
   "quotaPerMonth",
   "maxBodyBytes",
   "maxBatch",
+  "maxTimeoutMs",
+  "highestPriority",
 ] as const;
 
 /** One limit; undefined where it is not given. */
 export function limitText(limits: LimitOverrides, field: keyof Limits): string | undefined {
   if (limits[field] === undefined) return undefined;
   if (field === "rate") return limits.rate ? formatRate(limits.rate) : UNLIMITED;
+  if (field === "highestPriority") return limits.highestPriority ?? UNLIMITED;
   const value = limits[field];
   if (value === null || value === undefined) return UNLIMITED;
+  if (field === "maxTimeoutMs") return formatTimeout(value);
   return field === "maxBodyBytes" ? formatSize(value) : formatNumber(value);
 }
 

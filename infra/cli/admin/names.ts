@@ -1,8 +1,10 @@
 /** Names that were typed, checked before they become part of a URL. */
 import { isModelName, isModelVersion } from "../../../shared/protocol/model-name.ts";
 import { nodeLabel } from "../../../shared/protocol/pool-node.ts";
+import { PRIORITY_CLASSES, type PriorityClass } from "../../../shared/protocol/priority.ts";
 import { PLAN_ID, TENANT_ID } from "../../../shared/protocol/tenant.ts";
 import { UsageError } from "../usage-error.ts";
+import { nearestName } from "./nearest-name.ts";
 
 const KEY_ID = /^[0-9A-Za-z]{10}$/;
 
@@ -50,4 +52,13 @@ export function modelVersion(text: string, option: string): string {
 export function labelName(text: string, option: string): string {
   if (nodeLabel.safeParse(text).success) return text;
   throw new UsageError(`${option}: a name is lower-case letters, digits and -, at most 63, not '${text}'.`);
+}
+
+/** @param option that it was given to @throws UsageError */
+export function priorityName(text: string, option: string): PriorityClass {
+  const found = PRIORITY_CLASSES.find((name) => name === text);
+  if (found !== undefined) return found;
+  const nearest = nearestName(text, PRIORITY_CLASSES);
+  const meant = nearest === undefined ? "" : ` Did you mean ${nearest}?`;
+  throw new UsageError(`${option}: a priority is ${PRIORITY_CLASSES.join(", ")}, not '${text}'.${meant}`);
 }

@@ -24,7 +24,7 @@ const ls = defineCommand({
           { title: "PLAN", cell: ({ id }) => id },
           ...LIMIT_FIELDS.map((field) => ({
             title: LIMIT_LABELS[field].toUpperCase(),
-            ...(field === "rate" ? {} : { numeric: true as const }),
+            ...(field === "rate" || field === "highestPriority" ? {} : { numeric: true as const }),
             cell: ({ limits }: PlanReply) => limitText(limits, field) ?? "",
           })),
         ],

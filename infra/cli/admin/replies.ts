@@ -3,12 +3,12 @@
  * talk to a newer deployment.
  */
 import { z } from "zod";
-import { limitsSchema } from "../../../shared/protocol/tenant-limits.ts";
+import { limitOverridesSchema, limitsSchema } from "../../../shared/protocol/tenant-limits.ts";
 
 /** Milliseconds since 1970, within what a date can hold. */
 export const instant = z.int().min(0).max(8.64e15);
 const limits = z.looseObject(limitsSchema.shape);
-const overrides = limits.partial();
+const overrides = z.looseObject(limitOverridesSchema.shape);
 
 export const tenantReply = z.looseObject({
   id: z.string(),

@@ -1,8 +1,7 @@
 /** A route's rules as people write them: `tenant=acme,tenant=bolt,plan=free:2@nvidia-h200`. */
 import { PRIORITY_CLASSES } from "../../../shared/protocol/priority.ts";
 import { UsageError } from "../usage-error.ts";
-import { labelName, modelVersion, planName, tenantName } from "./names.ts";
-import { nearestName } from "./nearest-name.ts";
+import { labelName, modelVersion, planName, priorityName, tenantName } from "./names.ts";
 
 export interface Rule {
   readonly when: {
@@ -26,7 +25,7 @@ const CONDITIONS: Readonly<
 > = {
   tenant: { field: "tenants", most: 256, check: tenantName },
   plan: { field: "plans", most: 64, check: planName },
-  priority: { field: "priorities", most: PRIORITY_CLASSES.length, check: priorityName },
+  priority: { field: "priorities", most: PRIORITY_CLASSES.length, check: (text) => priorityName(text, OPTION) },
 };
 
 /** @throws UsageError */
@@ -62,11 +61,4 @@ export function conditionsText({ when }: Rule): string {
   return Object.entries(CONDITIONS)
     .flatMap(([name, { field }]) => (when[field] ?? []).map((value) => `${name}=${value}`))
     .join(",");
-}
-
-function priorityName(text: string): string {
-  if (PRIORITY_CLASSES.some((name) => name === text)) return text;
-  const nearest = nearestName(text, PRIORITY_CLASSES);
-  const meant = nearest === undefined ? "" : ` Did you mean ${nearest}?`;
-  throw new UsageError(`${OPTION}: a priority is ${PRIORITY_CLASSES.join(", ")}, not '${text}'.${meant}`);
 }
