@@ -33,6 +33,8 @@ export function createGateway(): Gateway {
     const execution = new RequestExecution(request, context);
     const { record } = execution;
     const response = await app.fetch(request, bindings, execution);
+    execution.sent.release();
+    execution.answered.release();
     if (record.silent && response.ok) return response;
     const now = Date.now();
     const linesPerWrite = Number(bindings.LOG_LINES_PER_WRITE ?? 1);

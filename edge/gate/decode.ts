@@ -6,26 +6,29 @@ import type { CompressionName } from "../../shared/protocol/accept-encoding.ts";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { INFERENCE_HEADER_LENGTH } from "../../shared/protocol/headers.ts";
 import { readCapped } from "./body.ts";
+import type { Hold } from "./held-bytes.ts";
 import { type Decoded, RecentBodies } from "./recent-bodies.ts";
 
 const recent = new RecentBodies();
 
 /**
- * @param timeoutMs how long the body may take to arrive
- * @throws WarmgateError `body_too_large`, `request_timeout`, `unsupported_media_type`, `unsupported_encoding`, and every fault of the body
+ * @param caps the body's bytes, before and after decompression, and how many milliseconds it may take to arrive
+ * @param hold what its bytes count for
+ * @throws WarmgateError `body_too_large`, `overloaded`, `request_timeout`, `unsupported_media_type`, `unsupported_encoding`, and every fault of the body
  */
 export async function decode(
   request: Request,
   tenant: string,
-  maxBodyBytes: number,
-  timeoutMs: number,
+  caps: { readonly maxBodyBytes: number; readonly timeoutMs: number },
+  hold: Hold,
 ): Promise<{ readonly decoded: Decoded; readonly bytes: number }> {
+  const { maxBodyBytes, timeoutMs } = caps;
   checkMediaType(request.headers.get("content-type"));
   const encoding = bodyEncoding(request.headers.get("content-encoding"));
   let body: Uint8Array;
   try {
     const tooLarge = () => new WarmgateError("body_too_large", `the body is larger than ${maxBodyBytes} bytes`);
-    body = await withinTime(readCapped(request, maxBodyBytes, encoding, tooLarge), timeoutMs);
+    body = await withinTime(readCapped(request, maxBodyBytes, encoding, tooLarge, hold), timeoutMs);
   } catch (error) {
     if (error instanceof WarmgateError) throw error;
     const reason = encoding ? `the body is not valid ${encoding} data` : "the body was cut off";

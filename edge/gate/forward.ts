@@ -17,6 +17,7 @@ import {
 } from "../../shared/protocol/headers.ts";
 import type { EdgeSettings } from "../environment.ts";
 import { readCapped } from "./body.ts";
+import type { Hold } from "./held-bytes.ts";
 import { signedAuthorization } from "./sign.ts";
 
 export interface PoolCall {
@@ -37,6 +38,8 @@ export interface PoolCall {
   readonly requestId: string;
   /** "" for what the edge asks on its own account. */
   readonly traceparent: string;
+  /** What the answer's bytes count for; left out for what is small. */
+  readonly hold?: Hold;
   /** Told what the node says of its load, also where it refuses. */
   readonly onLoad?: (load: LoadWord) => void;
 }
@@ -61,7 +64,7 @@ export interface PoolAnswer {
   readonly artefact: string | null;
 }
 
-const LARGEST_ANSWER = 64 * 1024 * 1024;
+const LARGEST_ANSWER = 32 * 1024 * 1024;
 const errorBody = z.object({ error: z.string(), code: z.string() });
 
 /**
@@ -109,6 +112,7 @@ export async function forward(
       LARGEST_ANSWER,
       undefined,
       () => new WarmgateError("bad_pool_response", "the pool's answer is too large"),
+      call.hold,
     );
   } catch (cause) {
     if (signal.aborted) throw expired();

@@ -30,7 +30,7 @@ import { inferTarget, toPool } from "../gate/to-pool.ts";
 import type { PoolView } from "../pool/pool-view.ts";
 import type { RequestRecord } from "../telemetry/request-record.ts";
 import { type Admitted, keepAliveOf } from "./admission.ts";
-import { type EdgeContext, pathParameter, recordOf } from "./route.ts";
+import { type EdgeContext, executionOf, pathParameter, recordOf } from "./route.ts";
 
 const meter = new Meter();
 export const predictions = new PredictionCache();
@@ -97,9 +97,8 @@ export async function ask(
   const { headers } = context.req.raw;
   const name = pathParameter(context, "model");
   const routeAsk = readRouteAsk(headers, context.req.param("version"));
-  const { decoded, bytes } = await decode(
-    ...([context.req.raw, principal.tenant, largestBody(settings, principal), longestMs] as const),
-  );
+  const caps = { maxBodyBytes: largestBody(settings, principal), timeoutMs: longestMs };
+  const { decoded, bytes } = await decode(context.req.raw, principal.tenant, caps, executionOf(context).sent);
   record.bytesIn = bytes;
   const parameters = decoded.kind === "tensors" ? decoded.request.parameters : {};
   const budgetMs = cappedBudgetMs(principal, headers.get(TIMEOUT_MS) ?? undefined, parameters);
@@ -186,6 +185,7 @@ async function fromPool(asked: Asked): Promise<PoolAnswer & { readonly ms: numbe
   const call = {
     ...{ method: "POST" as const, target: inferTarget(routed), ...toPool(routed), tenant: principal.tenant, maxRows },
     ...{ deadline, requestId: record.requestId, traceparent: record.trace.traceparent },
+    hold: executionOf(context).answered,
     priority: priorityClass(routed.decoded.kind === "tensors" ? routed.decoded.request.parameters : {}),
   };
   try {

@@ -6,6 +6,7 @@
 import { createRoute, type OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import type { Context, ExecutionContext } from "hono";
 import type { Bindings } from "../environment.ts";
+import { answerBytes, requestBytes } from "../gate/held-bytes.ts";
 import { RequestRecord } from "../telemetry/request-record.ts";
 
 export interface EdgeEnvironment {
@@ -17,6 +18,8 @@ export type EdgeContext = Context<EdgeEnvironment>;
 /** What a request is answered within: the platform's context, and the request's one record. */
 export class RequestExecution implements ExecutionContext {
   readonly record: RequestRecord;
+  readonly sent = requestBytes.hold();
+  readonly answered = answerBytes.hold();
   readonly props = undefined;
   readonly #platform: ExecutionContext;
 
@@ -34,9 +37,13 @@ export class RequestExecution implements ExecutionContext {
   }
 }
 
-export function recordOf({ executionCtx }: EdgeContext): RequestRecord {
-  if (executionCtx instanceof RequestExecution) return executionCtx.record;
+export function executionOf({ executionCtx }: EdgeContext): RequestExecution {
+  if (executionCtx instanceof RequestExecution) return executionCtx;
   throw new Error("a request is answered by the gateway only");
+}
+
+export function recordOf(context: EdgeContext): RequestRecord {
+  return executionOf(context).record;
 }
 
 export function addRoute(
