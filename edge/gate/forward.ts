@@ -2,12 +2,13 @@
  * The hop to the pool: signed, bounded in time and in size, its failures told apart.
  *
  * Guarantee: it ends by the deadline; the pool's answer is either understood or a `bad_pool_response`; nothing that
- * the pool says about itself (a refused signature, a stack) reaches the caller.
+ * the pool says about itself (a refused signature, a stack) reaches the caller; an answer whose bytes are not those that were sent is none.
  */
 import { z } from "zod";
 import { ERROR_KINDS, type ErrorCode, WarmgateError } from "../../shared/protocol/errors.ts";
 import {
   ATTEMPT,
+  CONTENT_DIGEST,
   INFERENCE_HEADER_LENGTH,
   POOL_ARTEFACT,
   POOL_LOAD,
@@ -120,6 +121,9 @@ export async function forward(
     throw new WarmgateError("bad_pool_response", "the pool's answer was cut off", { cause });
   }
   if (response.status !== 200) throw refusal(response, answer);
+  if (!(await isWhole(answer, response.headers.get(CONTENT_DIGEST)))) {
+    throw new WarmgateError("bad_pool_response", "the pool's answer was damaged on its way");
+  }
   return {
     body: answer,
     headerLength: response.headers.get(INFERENCE_HEADER_LENGTH),
@@ -127,6 +131,13 @@ export async function forward(
     usage: readUsage(response.headers.get(POOL_USAGE)),
     artefact: response.headers.get(POOL_ARTEFACT),
   };
+}
+
+/** Whether the bytes are those that were sent, as far as that was said. */
+async function isWhole(body: Uint8Array, digest: string | null): Promise<boolean> {
+  if (digest === null) return true;
+  const own = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
+  return digest === `sha-256=:${btoa(String.fromCharCode(...own))}:`;
 }
 
 /** The pool's refusal as the caller sees it; one that is about us, not about the request, is our failure. */

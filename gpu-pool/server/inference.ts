@@ -1,5 +1,12 @@
+import { hash } from "node:crypto";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
-import { INFERENCE_HEADER_LENGTH, POOL_ARTEFACT, POOL_LOAD, POOL_USAGE } from "../../shared/protocol/headers.ts";
+import {
+  CONTENT_DIGEST,
+  INFERENCE_HEADER_LENGTH,
+  POOL_ARTEFACT,
+  POOL_LOAD,
+  POOL_USAGE,
+} from "../../shared/protocol/headers.ts";
 import { priorityClass } from "../../shared/protocol/priority.ts";
 import { decodeInferenceRequest, decodeRawRequest } from "../../shared/protocol/request.ts";
 import { encodeInferenceResponse } from "../../shared/protocol/response.ts";
@@ -82,7 +89,7 @@ export async function infer(
     };
     // Other replies stay plain: clients undo compression of inference results only.
     const accepted = singleHeader(exchange, "accept-encoding");
-    return accepted && !overload.lean ? await compressReply(reply, accepted) : reply;
+    return withDigest(accepted && !overload.lean ? await compressReply(reply, accepted) : reply);
   } catch (error) {
     const totalMs = clock.now() - startedAt;
     model.statistics.refused(totalMs);
@@ -105,6 +112,12 @@ function decode(model: ServedModel, exchange: Exchange, body: Uint8Array): Infer
     }
   }
   return asked;
+}
+
+/** TCP's checksum misses one error in 65,536: a wrong answer must not look like one. */
+function withDigest(reply: Reply): Reply {
+  const digest = `sha-256=:${hash("sha256", reply.body, "base64")}:`;
+  return { ...reply, headers: { ...reply.headers, [CONTENT_DIGEST]: digest } };
 }
 
 function formatUsage(rows: number, deviceMs: number): string {

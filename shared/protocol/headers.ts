@@ -26,6 +26,8 @@ export const CONFIG_VERSION = "x-warmgate-config";
 export const TENANT = "x-warmgate-tenant";
 /** Digest of the artefact that made an answer. From the pool: what is cached is filed under what made it. */
 export const POOL_ARTEFACT = "x-warmgate-artefact";
+/** Of an inference reply of the pool: `sha-256=:<base64>:` over the bytes of its body (RFC 9530), so that damage on its way is seen. */
+export const CONTENT_DIGEST = "content-digest";
 /** What the prediction cache did for a request (RFC 9211). */
 export const CACHE_STATUS = "cache-status";
 

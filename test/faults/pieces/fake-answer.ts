@@ -1,7 +1,8 @@
 /** How a fake node may answer a prediction, and how that is written to the connection. */
+import { hash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { type ErrorCode, WarmgateError } from "../../../shared/protocol/errors.ts";
-import { INFERENCE_HEADER_LENGTH, POOL_LOAD, REQUEST_ID } from "../../../shared/protocol/headers.ts";
+import { CONTENT_DIGEST, INFERENCE_HEADER_LENGTH, POOL_LOAD, REQUEST_ID } from "../../../shared/protocol/headers.ts";
 import { encodeInferenceResponse } from "../../../shared/protocol/response.ts";
 import type { InferenceRequest, InferenceResponse, Tensor } from "../../../shared/protocol/tensor.ts";
 
@@ -93,5 +94,6 @@ function encoded({ asked, response, load, headers }: RightAnswer, outputs: reado
     headerLength === undefined
       ? {}
       : { [INFERENCE_HEADER_LENGTH]: String(headerLength), "content-type": "application/octet-stream" };
-  return { status: 200, headers: { [POOL_LOAD]: load, ...headers, ...binary }, body };
+  const digest = { [CONTENT_DIGEST]: `sha-256=:${hash("sha256", body, "base64")}:` };
+  return { status: 200, headers: { [POOL_LOAD]: load, ...digest, ...headers, ...binary }, body };
 }
