@@ -9,6 +9,7 @@ import type { Bindings } from "./environment.ts";
 import { errorReply } from "./gate/reply.ts";
 import { addDeploymentRoutes } from "./routes/admin/deployment.ts";
 import { addKeyRoutes } from "./routes/admin/keys.ts";
+import { addMetricsRoute, edgeMetrics } from "./routes/admin/metrics.ts";
 import { addModelRouteRoutes } from "./routes/admin/model-routes.ts";
 import { addNodeRoutes } from "./routes/admin/nodes.ts";
 import { addRolloutRoutes } from "./routes/admin/rollouts.ts";
@@ -35,6 +36,7 @@ export function createGateway(): Gateway {
     const response = await app.fetch(request, bindings, execution);
     execution.sent.release();
     execution.answered.release();
+    edgeMetrics.observe(record.observed(response.status));
     if (record.silent && response.ok) return response;
     const now = Date.now();
     const linesPerWrite = Number(bindings.LOG_LINES_PER_WRITE ?? 1);
@@ -66,6 +68,7 @@ function createApp(): EdgeApp {
   addModelRouteRoutes(app);
   addRolloutRoutes(app);
   addNodeRoutes(app);
+  addMetricsRoute(app);
   addAnnouncementRoute(app);
   addDocumentationRoutes(app);
 

@@ -50,6 +50,11 @@ export class NodeStates {
     this.guards.retain(names);
   }
 
+  /** Of the last view; 0 before one. */
+  get liveNodes(): number {
+    return this.#view?.live.length ?? 0;
+  }
+
   load({ node, load, seenAt }: KnownNode): NodeLoad {
     const { told, runMs = FIRST_RUN_MS, outstanding = 0 } = this.#states.get(node) ?? {};
     const waitMs = told && told.at > seenAt ? told.waitMs : load.waitMs;

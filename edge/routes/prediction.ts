@@ -139,7 +139,9 @@ function known(
   stored: StoredPrediction,
   result: CacheResult,
 ): Response {
-  recordOf(asked.context).cacheStatus = cacheStatus(result);
+  const record = recordOf(asked.context);
+  record.cacheStatus = cacheStatus(result);
+  record.answered = result.kind === "hit" ? "hit" : "collapsed";
   return replyFrom(stored, about, asked, permit, { rows: about.rows, deviceMs: 0, cacheHits: 1 });
 }
 
@@ -191,6 +193,7 @@ async function fromPool(asked: Asked): Promise<PoolAnswer & { readonly ms: numbe
   try {
     const answer = await dispatch(view, routed, call, settings, record.decisions.trail);
     record.poolTiming = answer.serverTiming;
+    record.answered = "pool";
     return { ...answer, ms: Date.now() - startedAt };
   } catch (error) {
     observe(observed(asked), { error, ms: Date.now() - startedAt });

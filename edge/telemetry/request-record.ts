@@ -6,6 +6,7 @@
  * there; on one machine they are real.
  */
 import type { LimitStanding } from "../../shared/control/lease-messages.ts";
+import type { ObservedRequest } from "./edge-metrics.ts";
 import type { Decisions } from "./explanation.ts";
 import { continueTrace, type TraceContext } from "./trace-context.ts";
 
@@ -34,6 +35,8 @@ export class RequestRecord {
   readonly decisions: Decisions = { trail: { attempts: [] } };
   /** Whether the caller asked for an explanation and may have it. */
   explains = false;
+  /** How a prediction was answered; undefined for other requests, and until it is. */
+  answered: ObservedRequest["answered"];
   /** What the reply's headers say of the contract and the experiment. */
   routeHeaders: Readonly<Record<string, string>> = {};
   /** Heartbeats are not worth a line each. */
@@ -65,6 +68,14 @@ export class RequestRecord {
     const own = this.#stages.map(([name, ms]) => `${name};dur=${round(ms)}`);
     own.push(`total;dur=${round(performance.now() - this.#startedAt)}`);
     return this.poolTiming === "" ? own.join(", ") : `${own.join(", ")}, ${this.poolTiming}`;
+  }
+
+  /** For the metrics. */
+  observed(status: number): ObservedRequest {
+    const { attempts, shed } = this.decisions.trail;
+    const { route } = this;
+    const answered = status < 400 ? this.answered : undefined;
+    return { route, status, ms: performance.now() - this.#startedAt, answered, shed, attempts };
   }
 
   /** The request's one line in the log. */
