@@ -22,7 +22,7 @@ import { addHealthRoutes } from "./routes/health.ts";
 import { addInferenceRoutes } from "./routes/inference.ts";
 import { addModelRoutes } from "./routes/models.ts";
 import { type EdgeApp, type EdgeContext, type EdgeEnvironment, RequestExecution, recordOf } from "./routes/route.ts";
-import { RequestLog } from "./telemetry/request-log.ts";
+import { logCause, RequestLog } from "./telemetry/request-log.ts";
 
 /** Answers any request. */
 export type Gateway = (request: Request, bindings: Bindings, context: ExecutionContext) => Promise<Response>;
@@ -51,9 +51,7 @@ function createApp(): EdgeApp {
     const error = asWarmgateError(thrown);
     const record = recordOf(context);
     record.code = error.code;
-    if (error.cause !== undefined) {
-      console.error(JSON.stringify({ level: "error", request_id: record.requestId, cause: String(error.cause) }));
-    }
+    if (error.cause !== undefined) logCause(error.cause, record.requestId);
     return errorReply(error, record);
   });
 

@@ -167,3 +167,6 @@ async function putInDataCentre(
 function nameOf(key: string, environment: string): string {
   return `https://prediction-cache.invalid/${environment}/${key}`;
 }
+
+/** The isolate's. */
+export const predictions = new PredictionCache();

@@ -41,6 +41,9 @@ export interface Trail {
   readonly attempts: Attempt[];
 }
 
+/** What of a routed request says who may be asked. */
+type Asking = Pick<Routed, "capability" | "hardware"> & Partial<Pick<Routed, "route" | "choice">>;
+
 /** A prediction that is to be sent. */
 export interface Sending extends Omit<PoolCall, "budgetMs" | "patienceMs" | "attempt" | "onLoad"> {
   readonly priority: PriorityClass;
@@ -51,12 +54,12 @@ export interface Sending extends Omit<PoolCall, "budgetMs" | "patienceMs" | "att
 /**
  * Has a prediction made.
  *
- * @throws WarmgateError `overloaded` and `deadline_unreachable` where sending would be in vain, `hardware_unavailable`,
+ * @throws WarmgateError `overloaded` and `deadline_unreachable` where sending would be in vain, `model_not_ready`, `hardware_unavailable`,
  * `pool_unavailable` where nobody is there to be asked, and as `forward`
  */
 export async function dispatch(
   view: PoolView,
-  routed: Pick<Routed, "capability" | "hardware">,
+  routed: Asking,
   sending: Sending,
   settings: EdgeSettings,
   trail: Trail,
@@ -85,7 +88,7 @@ export async function dispatch(
 /** Asks any node that has it something that is no prediction: never shed, never sent twice. @throws WarmgateError as `dispatch` */
 export async function consult(
   view: PoolView,
-  routed: Pick<Routed, "capability" | "hardware">,
+  routed: Asking,
   call: PoolCall,
   settings: EdgeSettings,
   trail: Trail,
@@ -213,14 +216,15 @@ function codeOf(error: unknown): string {
   return error instanceof WarmgateError ? error.code : "internal";
 }
 
-/** The node that is chosen now. @throws WarmgateError `hardware_unavailable`, `pool_unavailable` */
+/** The node that is chosen now. @throws WarmgateError `model_not_ready`, `hardware_unavailable`, `pool_unavailable` */
 export function nodeFor(
   view: PoolView,
-  { capability, hardware }: Pick<Routed, "capability" | "hardware">,
+  { capability, hardware, route, choice: version }: Asking,
   tenant: string,
   trail: Trail,
   now: number,
 ): KnownNode {
+  if (!capability && route && !version) throw nowhere(route.name);
   if (!capability) return anyNode(view, hardware);
   const choice = chooseNode(view, capability, { tenant, hardware }, nodeStates, Math.random, now);
   if (choice && "node" in choice) {
@@ -274,6 +278,10 @@ function failing(forMs: number): WarmgateError {
 
 function tooLate(): WarmgateError {
   return new WarmgateError("deadline_exceeded", "the time budget ran out before the pool could be asked");
+}
+
+function nowhere(name: string): WarmgateError {
+  return new WarmgateError("model_not_ready", `no node has a version of model '${name}'`, { retryAfterSeconds: 1 });
 }
 
 function noSuchHardware(hardware: string): WarmgateError {

@@ -4,6 +4,7 @@ import { ERROR_KINDS, type WarmgateError } from "../../shared/protocol/errors.ts
 import {
   CACHE_STATUS,
   CONFIG_VERSION,
+  DEGRADED,
   EXPLANATION,
   INFERENCE_HEADER_LENGTH,
   REQUEST_ID,
@@ -74,6 +75,7 @@ function commonHeaders(record: RequestRecord): Record<string, string> {
     [SERVER_TIMING]: record.serverTiming(),
     ...record.routeHeaders,
     ...(record.explains ? { [EXPLANATION]: explanationHeader(record) } : {}),
+    ...(record.degraded === undefined ? {} : { [DEGRADED]: record.degraded }),
     ...(record.cacheStatus === "" ? {} : { [CACHE_STATUS]: record.cacheStatus }),
     ...(record.entityTag === "" ? {} : { etag: record.entityTag }),
     // A proxy that compresses on its own would break clients that count on the bytes as sent. What has a tag may be kept by the

@@ -55,6 +55,7 @@ export interface Routed {
   readonly model: string;
   /** The version to be asked for; undefined lets the node choose, which then knows more than the edge. */
   readonly version: string | undefined;
+  /** Undefined where no node is known to have any version of it. */
   readonly choice: VersionChoice | undefined;
   /** Undefined where no node is known to have it. */
   readonly capability: Capability | undefined;
@@ -66,7 +67,7 @@ export interface Routed {
   readonly decoded: Decoded;
 }
 
-/** @throws WarmgateError `contract_not_found`, `model_not_ready`, and where there is a contract what of the request does not keep it */
+/** @throws WarmgateError `contract_not_found`, and where there is a contract what of the request does not keep it */
 export async function route(
   name: string,
   ask: RouteAsk,
@@ -97,15 +98,30 @@ export async function route(
     priority: priorityClass(request.kind === "tensors" ? request.request.parameters : {}),
     has: (version) => view.capability(model, version) !== undefined,
   });
-  if (!choice) {
-    throw new WarmgateError("model_not_ready", `no node has a version of model '${name}'`, { retryAfterSeconds: 1 });
-  }
-  const capability = view.capability(model, choice.version);
   return {
-    ...{ model, version: choice.version, choice, capability, route: known, decoded: request },
-    hardware: ask.hardware ?? choice.hardware,
+    ...{ model, version: choice?.version, choice, route: known, decoded: request },
+    capability: choice && view.capability(model, choice.version),
+    hardware: ask.hardware ?? choice?.hardware ?? null,
     contract: ask.pin === undefined ? contract : undefined,
   };
+}
+
+/**
+ * The refusal of a request for what is not there, whatever its body is; undefined where some node has it, or could have it.
+ */
+export function missing(
+  name: string,
+  { pin }: Pick<RouteAsk, "pin">,
+  { route: known }: KnownRoute,
+  view: PoolView,
+): WarmgateError | undefined {
+  const model = known?.model ?? name;
+  if (view.live.length === 0 || view.capability(model, pin)) return undefined;
+  const unknown = `Request for unknown model: '${name}'`;
+  if (pin !== undefined && view.capability(model, undefined)) {
+    return new WarmgateError("version_not_found", `${unknown} version ${pin} is not found`);
+  }
+  return known ? undefined : new WarmgateError("model_not_found", `${unknown} is not found`);
 }
 
 const NEWEST = { kind: "newest" } as const;

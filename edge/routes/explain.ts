@@ -7,13 +7,14 @@ import type { LimitStanding } from "../../shared/control/lease-messages.ts";
 import { TIMEOUT_MS } from "../../shared/protocol/headers.ts";
 import { checkModelName } from "../../shared/protocol/model-name.ts";
 import { cacheStatus } from "../cache/cache-status.ts";
+import { predictions } from "../gate/cache.ts";
 import { cappedBudgetMs } from "../gate/caller-caps.ts";
 import { nodeFor } from "../gate/dispatch.ts";
 import { requireScope } from "../gate/identify.ts";
 import { reply } from "../gate/reply.ts";
 import { explanation } from "../telemetry/explanation.ts";
 import { type Admitted, admit, withinLimits } from "./admission.ts";
-import { ask, predictions } from "./prediction.ts";
+import { ask } from "./asked.ts";
 import { addRoute, type EdgeApp, type EdgeContext, pathParameter, recordOf } from "./route.ts";
 import { inferenceRequestSchema, json, limitRefusals, modelPath, refusals, versionPath } from "./schemas.ts";
 
@@ -52,6 +53,7 @@ export const explanationSchema = z
     shed: z
       .object({ decision: z.string(), by: z.string(), code: z.string().optional(), reason: z.string().optional() })
       .nullable(),
+    degraded: name.openapi({ description: "The step of the route's fallback chain that answered." }),
   })
   .openapi("Explanation");
 

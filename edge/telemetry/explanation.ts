@@ -24,6 +24,7 @@ export interface Explained {
   readonly cacheStatus: string;
   readonly standings: readonly LimitStanding[];
   readonly code: string | undefined;
+  readonly degraded?: string | undefined;
 }
 
 /** More of them tell nothing that the first ones don't, and a header has to hold them. */
@@ -31,7 +32,7 @@ const MOST_LISTED = 8;
 /** Enough to compare two keys by; nobody can ask the cache with it. */
 const KEY_PREFIX = 16;
 
-export function explanation({ decisions, cacheStatus, standings, code }: Explained) {
+export function explanation({ decisions, cacheStatus, standings, code, degraded }: Explained) {
   const { known, routed, view, cacheKey, trail } = decisions;
   const { choice } = trail;
   return {
@@ -61,6 +62,7 @@ export function explanation({ decisions, cacheStatus, standings, code }: Explain
     limits: standings.map(({ kind, account, quota, remaining }) => ({ kind, account, quota, remaining })),
     attempts: trail.attempts,
     shed: shedDecision(trail, code),
+    degraded: degraded ?? null,
   };
 }
 

@@ -28,3 +28,8 @@ export class RequestLog {
     this.#gathered = [];
   }
 }
+
+/** The unexpected part of a failure, for operators alone. */
+export function logCause(cause: unknown, requestId: string): void {
+  console.error(JSON.stringify({ level: "error", request_id: requestId, cause: String(cause) }));
+}

@@ -37,6 +37,9 @@ export class RequestRecord {
   explains = false;
   /** How a prediction was answered; undefined for other requests, and until it is. */
   answered: ObservedRequest["answered"];
+  /** How a degraded answer was come by, and what had failed before; undefined for every other answer. */
+  degraded: string | undefined;
+  degradedBy: string | undefined;
   /** What the reply's headers say of the contract and the experiment. */
   routeHeaders: Readonly<Record<string, string>> = {};
   /** Heartbeats are not worth a line each. */
@@ -93,6 +96,8 @@ export class RequestRecord {
       kid: this.kid,
       model: this.model,
       version: this.version,
+      degraded: this.degraded,
+      degraded_by: this.degradedBy,
       node: this.decisions.trail.attempts.at(-1)?.node,
       cache: this.cacheStatus === "" ? undefined : this.cacheStatus,
       ms: round(performance.now() - this.#startedAt),

@@ -45,20 +45,45 @@ describe("model routes", () => {
       { experiment: { name: "x", arms: arms.map((arm) => ({ ...arm, weight: 0 })) } },
     ],
     ["a shadow of the only version", /compared with itself/, { shadow: { version: "1", share: 1 } }],
+    [
+      "a shadow of the only version beside a fallback to another",
+      /compared with itself/,
+      { shadow: { version: "1", share: 1 }, fallback: [{ kind: "version", version: "2" }] },
+    ],
+    [
+      "a fallback to the only version with a weight",
+      /contract 1: the fallback to version 1 leads back/,
+      {
+        split: {
+          versions: [
+            { version: "1", weight: 1 },
+            { version: "2", weight: 0 },
+          ],
+        },
+        fallback: [{ kind: "version", version: "1" }],
+      },
+    ],
     ["a sunset before the deprecation", /sunset is before/, { deprecation: { at: 2, sunset: 1, link: null } }],
   ];
   for (const [what, problem, ...contracts] of wrong) {
     test(`${what} is told`, () => assert.match(problemsOf(...contracts).join(), problem));
   }
 
-  test("versions of the split, the rules, the arms and the shadow are all routed, each told once", () => {
+  test("a fallback may go to a version of the split that some requests are not for", () => {
+    const fallback = [{ kind: "version", version: "1" }];
+    assert.deepEqual(problemsOf({ fallback, rules: [{ when: { tenants: ["t"] }, version: "2" }] }), []);
+    assert.deepEqual(problemsOf({ fallback, experiment: { name: "x", arms } }), []);
+  });
+
+  test("versions of the split, the rules, the arms, the shadow and the fallback are all routed, each told once", () => {
     const all = contractSchema.parse({
       ...contract,
       rules: [{ when: { tenants: ["t"] }, version: "3" }],
       experiment: { name: "x", arms },
       shadow: { version: "4", share: 0.5 },
+      fallback: [{ kind: "cached" }, { kind: "version", version: "5" }, { kind: "version", version: "1" }],
     });
-    assert.deepEqual(routedVersions(all), ["1", "3", "2", "4"]);
+    assert.deepEqual(routedVersions(all), ["1", "3", "2", "4", "5"]);
   });
 
   test("unknown fields are refused, in the route and in what it holds", () => {

@@ -5,6 +5,8 @@
  * come and go behind it as long as they keep it; what would break it is a new contract beside the old one.
  */
 import { z } from "zod";
+import { fallbackSchema } from "./fallback.ts";
+import { fallbackProblems } from "./fallback-problems.ts";
 import { isModelName, isModelVersion } from "./model-name.ts";
 import { modelSignatureSchema } from "./model-signature.ts";
 import { nodeLabel } from "./pool-node.ts";
@@ -63,6 +65,8 @@ export const contractSchema = z.strictObject({
     .strictObject({ version, share: z.number().gt(0).max(1) })
     .nullable()
     .default(null),
+  /** What is tried, in this order, when the version that a request went to fails. */
+  fallback: fallbackSchema.default([]),
   /** Milliseconds since 1970. */
   deprecation: z
     .strictObject({
@@ -101,15 +105,22 @@ export const modelRouteSchema = z.strictObject({
 });
 export type ModelRoute = z.infer<typeof modelRouteSchema>;
 
-/** Every version that requests may be sent to under a contract, the shadow's included; each once. */
-export function routedVersions({ split, rules, experiment, shadow }: RouteContract): readonly string[] {
+/** Every version that requests may be sent to under a contract, the shadow's and the fallback's included; each once. */
+export function routedVersions({ split, rules, experiment, shadow, fallback }: RouteContract): readonly string[] {
   const all = [
     ...split.versions.map((one) => one.version),
     ...rules.map((rule) => rule.version),
     ...(experiment?.arms ?? []).map((arm) => arm.version),
     ...(shadow ? [shadow.version] : []),
+    ...fallback.flatMap((step) => (step.kind === "version" ? [step.version] : [])),
   ];
   return [...new Set(all)];
+}
+
+/** The versions that requests are for, before any fallback and beside any shadow; each once. */
+function requestedVersions({ split, rules, experiment }: RouteContract): readonly string[] {
+  const weighted = [...split.versions, ...(experiment?.arms ?? [])].filter(({ weight }) => weight > 0);
+  return [...new Set([...weighted, ...rules].map(({ version }) => version))];
 }
 
 /** What is wrong with a route although each field is allowed, one sentence each: what contradicts itself or could have no effect. */
@@ -128,11 +139,12 @@ export function routeProblems({ contracts }: Pick<ModelRoute, "contracts">): str
       for (const name of repeated(experiment.arms.map((arm) => arm.name))) about(`there are two arms ${name}`);
       if (experiment.arms.every((arm) => arm.weight === 0)) about("some arm must have a weight above 0");
     }
-    const others = routedVersions({ ...one, shadow: null });
+    const others = routedVersions({ ...one, shadow: null, fallback: [] });
     if (shadow && others.length === 1 && others[0] === shadow.version)
       about("the shadow would be compared with itself");
     if (deprecation?.sunset != null && deprecation.sunset < deprecation.at)
       about("its sunset is before its deprecation");
+    for (const problem of fallbackProblems(one.fallback, one.signature, requestedVersions(one))) about(problem);
   }
   return problems;
 }

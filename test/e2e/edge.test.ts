@@ -203,6 +203,13 @@ describe("the edge, with a real pool behind it", () => {
       await refused(reply, 404, "version_not_found");
     });
 
+    test("what is not there, also with a body that cannot be read", async () => {
+      const asked = (path: string) => call(`/v2/models/${path}/infer`, { method: "POST", body: "{}" });
+      await refused(await asked("no-such-model"), 404, "model_not_found");
+      await refused(await asked("digits/versions/99"), 404, "version_not_found");
+      await refused(await asked("digits"), 400, "invalid_request");
+    });
+
     for (const name of ["..%2f..%2fetc%2fpasswd", "a%00b", ".hidden", `${"x".repeat(65)}`]) {
       test(`the model name ${name}`, async () => {
         await refused(

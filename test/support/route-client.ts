@@ -14,6 +14,7 @@ const explanationSchema = z.looseObject({
   limits: z.array(z.object({ kind: z.string(), account: z.string(), quota: z.number(), remaining: z.number() })),
   attempts: z.array(z.object({ node: z.string(), outcome: z.string(), ms: z.number() })),
   shed: z.object({ decision: z.string(), by: z.string(), code: z.string().optional() }).nullable(),
+  degraded: z.string().nullable(),
 });
 export type Explanation = z.infer<typeof explanationSchema>;
 

@@ -184,6 +184,20 @@ describe("routes set", () => {
     ["--shadow 3=25%", { shadow: { version: "3", share: 0.25 } }],
     ["--shadow 3=0.5", { shadow: { version: "3", share: 0.5 } }],
     ["--no-shadow", { shadow: null }],
+    [
+      "--fallback cached --fallback version=3 --fallback rule:label=0 --fallback rule:probabilities=(mean(pixels))",
+      {
+        fallback: [
+          { kind: "cached" },
+          { kind: "version", version: "3" },
+          {
+            kind: "rule",
+            outputs: { label: { constant: 0 }, probabilities: { expression: "(mean(pixels))" } },
+          },
+        ],
+      },
+    ],
+    ["--fallback off", { fallback: [] }],
     ["--deprecate 30d", { deprecation: { ...BUSY_CONTRACT.deprecation, at: DEPRECATED } }],
     ["--sunset 2027-06-02", { deprecation: { ...BUSY_CONTRACT.deprecation, sunset: SUNSET + 86_400_000 } }],
     [

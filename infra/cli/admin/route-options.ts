@@ -1,8 +1,10 @@
 /** The options that say what a model route is to be, read into what changes of it. */
+import type { FallbackStep } from "../../../shared/protocol/fallback.ts";
 import { contractSchema } from "../../../shared/protocol/model-route.ts";
 import { UsageError } from "../usage-error.ts";
 import { requireChange } from "./change.ts";
 import { parseDuration, parseInstant } from "./duration-text.ts";
+import { FALLBACK_FORM, parseFallback } from "./fallback-text.ts";
 import { labelName, modelName, modelVersion } from "./names.ts";
 import { parseWholeNumber } from "./number-text.ts";
 import type { GivenOptions, Options } from "./options.ts";
@@ -37,6 +39,12 @@ export const ROUTE_OPTIONS = {
   "no-experiment": { about: "end the experiment" },
   shadow: { value: "<version>=<share>", about: "compare with a version that gets a share of the requests too: 2=10%" },
   "no-shadow": { about: "take the shadow away" },
+  fallback: {
+    value: FALLBACK_FORM,
+    repeatable: true,
+    about:
+      "tried in this order when a version fails; a rule is 0.1, true, a text, [0.1,0.9] for a row or '(0.5*amount[0])'; all of it is replaced",
+  },
   "cache-scope": { value: SCOPES.join("|"), about: "who may be answered with what a tenant's request brought" },
   ttl: { value: "<duration>", about: "how long answers are kept" },
   deprecate: { value: "<when>", about: "from when on the contract is deprecated: 2027-01-31, or 90d from now" },
@@ -68,6 +76,7 @@ export interface ContractChange {
   readonly rules?: readonly Rule[];
   readonly experiment?: Experiment | null;
   readonly shadow?: ReturnType<typeof parseShadow> | null;
+  readonly fallback?: readonly FallbackStep[];
   readonly deprecation?: Partial<Deprecation> | null;
   readonly signature?: { readonly from: string };
 }
@@ -129,6 +138,7 @@ function parseContractChange(given: Given, now: number): ContractChange {
     ...parseExperiment(given),
     ...(shadow === undefined ? {} : { shadow: parseShadow(shadow) }),
     ...(given.has("no-shadow") ? { shadow: null } : {}),
+    ...(given.has("fallback") ? { fallback: parseFallback(given.all("fallback")) } : {}),
     ...parseDeprecation(given, now),
     ...(signature === undefined ? {} : { signature: { from: modelVersion(signature, "--signature-from") } }),
   };

@@ -15,6 +15,17 @@ const rule = z.looseObject({
   version: z.string(),
   hardware: label,
 });
+const outputRule = z.looseObject({
+  constant: z.unknown().optional(),
+  values: z.array(z.unknown()).optional(),
+  expression: z.string().optional(),
+});
+const fallbackStep = z.looseObject({
+  kind: z.string(),
+  version: z.string().optional(),
+  outputs: z.record(z.string(), outputRule).optional(),
+});
+export type FallbackStepReply = z.infer<typeof fallbackStep>;
 const contract = z.looseObject({
   contract: z.int(),
   signature: z.looseObject({ inputs: z.array(tensor), outputs: z.array(tensor) }),
@@ -29,6 +40,7 @@ const contract = z.looseObject({
     .nullable(),
   hardware: label,
   shadow: z.looseObject({ version: z.string(), share: z.number() }).nullable(),
+  fallback: z.array(fallbackStep).optional(),
   deprecation: deprecation.nullable(),
 });
 export type ContractReply = z.infer<typeof contract>;

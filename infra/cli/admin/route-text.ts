@@ -1,5 +1,6 @@
 /** A model route in words. */
 import { formatDuration } from "./duration-text.ts";
+import { fallbackRulesText, fallbackText } from "./fallback-text.ts";
 import type { ContractReply, RouteReply, StoredRouteReply } from "./route-replies.ts";
 import { conditionsText } from "./rule-text.ts";
 import { formatPart, formatShare } from "./share-text.ts";
@@ -48,7 +49,8 @@ export function describeRoute({ route, revision }: StoredRouteReply): string {
 }
 
 function describeContract(route: RouteReply, contract: ContractReply): string {
-  const { signature, split, rules, experiment, hardware, shadow } = contract;
+  const { signature, split, rules, experiment, hardware, shadow, fallback = [] } = contract;
+  const fallbackRules = fallbackRulesText(fallback);
   const about = properties([
     ["contract", String(contract.contract)],
     ["inputs", tensorsText(signature.inputs)],
@@ -57,6 +59,7 @@ function describeContract(route: RouteReply, contract: ContractReply): string {
     ["hardware", hardware ?? "any"],
     ["experiment", experiment ? `${experiment.name}, sticky by ${experiment.sticky}` : ""],
     ["shadow", shadow ? `version ${shadow.version}, of ${formatShare(shadow.share)} of the requests` : ""],
+    ["fallback", fallbackText(fallback)],
     ["deprecation", deprecationText(contract)],
     ["rollout", rolloutSentence(route, contract)],
   ]);
@@ -67,6 +70,7 @@ function describeContract(route: RouteReply, contract: ContractReply): string {
     ...(experiment
       ? [table([{ title: "ARM", cell: ({ name }) => name }, ...weightColumns(experiment.arms)], experiment.arms)]
       : []),
+    ...(fallbackRules === undefined ? [] : [fallbackRules]),
   ].join("\n\n");
 }
 

@@ -27,6 +27,20 @@ describe("routes", () => {
     assert.match(arms ?? "", /^new +2 +3 +75%$/m);
   });
 
+  test("show has a contract's fallback chain, and its rules a line an output", async (context) => {
+    const fallback = [
+      { kind: "cached" },
+      { kind: "version", version: "1" },
+      { kind: "rule", outputs: { label: { constant: 0 }, probabilities: { expression: "mean(pixels)" } } },
+    ];
+    const contracts = [{ ...ROUTE.route.contracts[0], fallback }];
+    const answer = { ...ROUTE, route: { ...ROUTE.route, contracts } };
+    const { printed } = await typed(context, routes, "show digits", answer);
+    const [, about, , rules] = printed.split("\n\n");
+    assert.match(about ?? "", /^fallback +cached -> version 1 -> rule$/m);
+    assert.equal(rules, "OUTPUT         FALLBACK RULE\nlabel          0\nprobabilities  (mean(pixels))");
+  });
+
   test("ls has a line a contract, and says when there are more", async (context) => {
     const { printed, noted, asked } = await typed(context, routes, "ls --limit 1", { items: [ROUTE], next: "digits" });
     assert.equal(asked[0]?.url, "/admin/v1/routes?limit=1");
