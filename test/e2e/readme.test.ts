@@ -47,17 +47,19 @@ test("README's commands make a tenant and a key that predicts, and tell its usag
   }
 });
 
-test("README's commands split a model's traffic, explain a request, and start and abort a rollout", async () => {
+test("README's commands split a model's traffic, explain a request, start and abort a rollout, and set what it falls back to", async () => {
   const stack = await startTestStack(["gpu-pool/models"]);
   try {
     const warmgate = `warmgate() { node infra/cli/warmgate.mjs "$@" --state ${stack.stateFolder}; }`;
-    const commands = [block("sh", "routes set digits --weight 1=90"), block("sh", "rollout start digits")].join("");
+    const blocks = ["routes set digits --weight 1=90", "rollout start digits", "--fallback cached"];
+    const commands = blocks.map((text) => block("sh", text)).join("");
     const script = [warmgate, commands.replaceAll("npx warmgate", "warmgate")].join("\n");
     const told = execFileSync("sh", ["-ec", script], { encoding: "utf8", cwd: PROJECT });
     assert.match(told, /^2 +10 +10%$/m);
     assert.match(told, /^why +it is the request's share of the split$/m);
     assert.match(told, /^state +running$/m);
     assert.match(told, /^state +aborted$/m);
+    assert.match(told, /cached -> version 1$/m);
   } finally {
     await stack.stop();
   }
