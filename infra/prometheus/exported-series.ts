@@ -1,4 +1,5 @@
-/** What a pool exports, as its own code says it: every metric with every value of its labels that rules may ask for. */
+/** What pool and edge export, as their own code says it: every metric with every value of its labels that rules may ask for. */
+import { EdgeMetrics } from "../../edge/telemetry/edge-metrics.ts";
 import type { Delivery } from "../../gpu-pool/announce/edge-connection.ts";
 import { observeOverload } from "../../gpu-pool/overload/overload-metrics.ts";
 import { OverloadMonitor } from "../../gpu-pool/overload/overload-monitor.ts";
@@ -59,7 +60,18 @@ export async function exportedSeries(): Promise<ReadonlyMap<string, LabelValues>
   for (const outcome of OUTCOMES) model.answered(outcome, 1);
   model.waited(1);
   model.ran(1, 1);
-  return readExposition(await metrics.registry.metrics());
+  return new Map([...readExposition(await metrics.registry.metrics()), ...readExposition(edgeExposition())]);
+}
+
+function edgeExposition(): string {
+  const metrics = new EdgeMetrics();
+  for (const answered of ["hit", "collapsed", "pool", "degraded", undefined] as const) {
+    for (const status of [200, 500, 502, 503]) {
+      metrics.observe({ route: "/v2/models/{model}/infer", status, ms: 1, answered, shed: "wait", attempts: [] });
+    }
+  }
+  const breakers = [{ node: "n", model: "m", state: "open" }];
+  return metrics.exposition({ breakers, heldBytes: { requests: 0, answers: 0 }, liveNodes: 1 });
 }
 
 const SAMPLE = /^(?<name>[a-zA-Z_:][\w:]*)(?:\{(?<labels>.*)\})? \S+$/;
