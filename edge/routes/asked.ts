@@ -7,7 +7,7 @@ import type { BypassReason } from "../cache/cache-status.ts";
 import type { CacheScope } from "../cache/prediction-key.ts";
 import type { EdgeSettings } from "../environment.ts";
 import { type Cacheable, cacheable } from "../gate/cache.ts";
-import { cappedBudgetMs, inCallersClass, smallestLimit } from "../gate/caller-caps.ts";
+import { cappedBudgetMs, checkRows, inCallersClass, smallestLimit } from "../gate/caller-caps.ts";
 import { decode } from "../gate/decode.ts";
 import { nobody, type Sending } from "../gate/dispatch.ts";
 import type { Principal } from "../gate/identify.ts";
@@ -79,6 +79,7 @@ export async function ask(
   decisions.view = view;
   record.routeHeaders = routeHeaders(routed);
   const maxRows = smallestLimit(principal, "maxBatch") ?? 0;
+  checkRows(routed, maxRows);
   const scope: CacheScope = routed.route?.cache.scope === "shared" ? "shared" : { tenant: principal.tenant };
   const cached = await cacheable(routed, scope, maxRows);
   if (typeof cached !== "string") decisions.cacheKey = cached.key;
