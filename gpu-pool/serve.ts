@@ -4,6 +4,8 @@
  * It is ready only when every model on disk has been loaded and warmed, and the way a request takes through the
  * process as well. SIGTERM (or SIGINT, or the end of its supervisor) drains it: readiness goes off, the edge is told, new
  * work is refused, what was taken in is answered, exit code 0. A second signal ends it at once.
+ * A run that does not end (`runtime/run-watch.ts`) or a device that has failed (`devices/device-recovery.ts`) drains it too,
+ * and then it kills itself: the supervisor starts another.
  */
 import type { Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,14 +14,22 @@ import packageJson from "../package.json" with { type: "json" };
 import { Announcer } from "./announce/announcer.ts";
 import { EdgeConnection } from "./announce/edge-connection.ts";
 import { reachableOrigin } from "./announce/reachable-origin.ts";
+import { observeFallback } from "./devices/device-metrics.ts";
+import { loadOnDevice, type ModelLoad, openDevice } from "./devices/open-device.ts";
+import { type UsableSettings, usableSettings } from "./devices/usable-settings.ts";
 import { collectGarbage } from "./overload/collect-garbage.ts";
 import { observeOverload } from "./overload/overload-metrics.ts";
 import { OverloadMonitor } from "./overload/overload-monitor.ts";
 import { descriptorLimit, memoryLimit, mostConnections, ProcessReadings } from "./overload/process-readings.ts";
-import { tellParent } from "./process-messages.ts";
-import { loadModel } from "./repository/load-model.ts";
-import { ModelRepository } from "./repository/model-repository.ts";
+import { supervisorQuestion, tellParent } from "./process-messages.ts";
+import { type Device, instanceCount, loadModel, readSamples, workerSettingsOf } from "./repository/load-model.ts";
+import { type Artefact, ModelRepository } from "./repository/model-repository.ts";
+import type { ProbeReport } from "./repository/probe/probe-messages.ts";
+import { Prober } from "./repository/probe/prober.ts";
+import { RepositoryWatch } from "./repository/repository-watch.ts";
+import { RemoteModels, reloadIn } from "./repository/sources/remote-models.ts";
 import { Completions } from "./runtime/completions.ts";
+import { RunWatch } from "./runtime/run-watch.ts";
 import type { PredictionScheduler } from "./runtime/served-model.ts";
 import { DeviceScheduler } from "./scheduler/device-scheduler.ts";
 import { realClock } from "./scheduler/real-clock.ts";
@@ -34,17 +44,31 @@ import { PoolMetrics } from "./telemetry/metrics.ts";
 
 // ONNX Runtime's Linux builds report to their maker unless told not to. What is served here is nobody else's business.
 process.env.ORT_DISABLE_TELEMETRY = "1";
+// CUDA counts devices by speed unless told to count them as nvidia-smi does.
+process.env.CUDA_DEVICE_ORDER ??= "PCI_BUS_ID";
 
 /** Mean queueing time above which a device counts as overloaded (DAGOR's figure). */
 const OVERLOADED_WAIT_MS = 20;
+/** Memory that an artefact is always allowed when it is tried, however little is left. */
+const LEAST_PROBE_BYTES = 256 * 1024 ** 2;
 /** How long the goodbye may take, unless half of the time to drain is less. */
 const GOODBYE_MS = 500;
 
-async function serve(settings: PoolSettings): Promise<void> {
+async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
   const log = createLog("pool", settings.logLevel);
   if (!process.versions.node.startsWith("22.")) {
     log.warn({ node: process.versions.node }, "FP16 models fail on this Node; the pool is made for Node 22");
   }
+  if (fellBack !== undefined) log.warn({ reason: fellBack }, "models run on the CPU: CUDA cannot be used");
+  const memoryBytes = settings.memoryLimitBytes ?? memoryLimit();
+  const prober = settings.probe
+    ? new Prober({
+        limitMs: settings.probeLimitMs,
+        memoryLimitBytes: () => Math.max(LEAST_PROBE_BYTES, memoryBytes - process.memoryUsage.rss()),
+        log,
+      })
+    : undefined;
+  prober?.prepare();
   const { provider, deviceId, computeThreads, slots, maxQueueMs, maxQueueItems, maxQueueBytes } = settings;
   const scheduler: PredictionScheduler = new DeviceScheduler(realClock, {
     slots,
@@ -68,14 +92,44 @@ async function serve(settings: PoolSettings): Promise<void> {
     },
   });
   observeOverload(metrics.registry, overload);
+  observeFallback(metrics.registry, fellBack !== undefined);
+  const deviceName = provider === "cpu" ? "cpu" : `${provider}:${deviceId}`;
+  const opened = await openDevice({
+    provider,
+    deviceId,
+    name: deviceName,
+    memoryBytes: settings.deviceMemoryBytes,
+    registry: metrics.registry,
+    log,
+    environment: process.env,
+    now: realClock.now,
+    onRecycle: (reason) => startAnew(reason),
+  });
   const completions = new Completions(realClock.now);
-  const device = { provider, deviceId, computeThreads, slots, scheduler, completions };
+  // A CPU that has no memory for a run has memory for the next one, and its sessions are as good as before.
+  const recovery = provider === "cpu" ? undefined : { guard: opened.guard, capacityBytes: opened.totalBytes };
+  const device: Device = { provider, deviceId, computeThreads, slots, scheduler, completions, recovery };
   const repository = new ModelRepository({
     folders: settings.modelFolders,
-    load: (artefact, onCrash) => loadModel(artefact, device, metrics, log, onCrash),
+    load: async (artefact, onCrash) => {
+      // Trying it on a GPU takes the GPU's memory, so room is made first; of a CPU's memory it tells how much is needed.
+      const early = provider === "cpu" ? await probe(artefact, device, prober) : undefined;
+      return loadOnDevice(opened, await modelLoadOf(artefact, device, early), async (release) => {
+        const probed = early ?? (await probe(artefact, device, prober));
+        const loaded = await loadModel(artefact, device, metrics, log, onCrash, probed);
+        loaded.onClosed = release;
+        const loadedAt = Date.now();
+        const lastUsedAt = () => Math.max(loadedAt, loaded.statistics.lastInference);
+        return { loaded, placed: { lastUsedAt, evict: () => repository.evict(loaded) } };
+      });
+    },
     beforeReady: () =>
       rehearse({ host: settings.host, port: server.port, key: settings.signingKeys?.[0] }, repository.served()),
     log,
+  });
+  const remote = new RemoteModels(settings.modelRemotes, {
+    ...{ maxBytes: settings.modelsCacheBytes, everyMs: settings.modelsPollMs },
+    ...{ clock: realClock, random: Math.random, log },
   });
   const authenticator = settings.signingKeys
     ? new SignatureAuthenticator(settings.signingKeys, Date.now, (reason) => metrics.signatureRejected(reason))
@@ -83,7 +137,6 @@ async function serve(settings: PoolSettings): Promise<void> {
   const { maxBodyBytes } = settings;
   const { version } = packageJson;
   const { nodeName: node, hardware } = settings;
-  const deviceName = provider === "cpu" ? "cpu" : `${provider}:${deviceId}`;
   const identity = { node, device: deviceName, hardware, provider, startedAt: Date.now() };
   const description = new NodeDescription(identity, repository, scheduler);
   const server = new PoolServer({
@@ -107,7 +160,9 @@ async function serve(settings: PoolSettings): Promise<void> {
 
   let readings: ProcessReadings | undefined;
   let announcer: Announcer | undefined;
+  let watch: RepositoryWatch | undefined;
   let stopping = false;
+  const stopped = new AbortController();
   /** Says goodbye, and goes on taking requests for as long as edges may not have heard of it. */
   const leave = async () => {
     if (!announcer) return;
@@ -115,14 +170,26 @@ async function serve(settings: PoolSettings): Promise<void> {
     await announcer.leave(Math.min(GOODBYE_MS, most));
     await sleep(Math.min(settings.leaveMs, most));
   };
-  const stop = (why: string) => {
-    if (stopping) process.exit(1);
-    stopping = true;
-    log.info({ why }, "draining");
+  const drainAtMost = () => {
     setTimeout(() => {
       log.error({ drainMs: settings.drainMs }, "not drained in time");
-      process.exit(1);
+      killSelf();
     }, settings.drainMs).unref();
+  };
+  const endBackgroundWork = () => {
+    stopped.abort();
+    void remote.stop();
+    runWatch.stop();
+    watch?.stop();
+    prober?.close();
+    opened.close();
+  };
+  const stop = (why: string) => {
+    if (stopping) killSelf();
+    stopping = true;
+    log.info({ why }, "draining");
+    drainAtMost();
+    endBackgroundWork();
     void leave()
       .then(() => server.drain())
       .then(() => readings?.stop())
@@ -136,6 +203,21 @@ async function serve(settings: PoolSettings): Promise<void> {
         process.exit(0);
       });
   };
+  const startAnew = (reason: string) => {
+    if (stopping) return;
+    stopping = true;
+    log.error({ reason }, "answering what can be answered, then starting anew");
+    tellParent({ kind: "stuck", reason });
+    drainAtMost();
+    endBackgroundWork();
+    // No leaving slowly: what comes now would wait for a device that does not get free.
+    void announcer?.leave(GOODBYE_MS);
+    void server.drain().then(killSelf);
+  };
+  const runWatch = new RunWatch({ completions, limitMs: settings.runLimitMs, onHung: startAnew });
+  process.on("message", (message) => {
+    if (supervisorQuestion.safeParse(message).success) tellParent({ kind: "alive" });
+  });
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => {
     // Ctrl-C reaches every process of a terminal; below a supervisor the signal to follow is the supervisor's.
@@ -143,17 +225,36 @@ async function serve(settings: PoolSettings): Promise<void> {
   });
   process.on("disconnect", () => stop("the supervisor has gone"));
 
+  tellParent({ kind: "started", drainMs: settings.drainMs, aliveLimitMs: settings.aliveLimitMs });
+
   // Ports first: a taken one must be known before minutes are spent on loading.
   await server.listen(settings.port, settings.host);
   await listenOperations(operations, settings);
+  try {
+    await remote.bring(stopped.signal);
+  } catch (error) {
+    if (stopping) return;
+    throw error;
+  }
+  if (settings.pollMs > 0) {
+    watch = await RepositoryWatch.begin({
+      folders: settings.modelFolders,
+      everyMs: settings.pollMs,
+      load: (name) => repository.load(name),
+      remove: (name) => repository.remove(name),
+      log,
+    });
+  }
   await repository.loadAll();
   const descriptors = descriptorLimit();
   if (descriptors !== undefined) server.limitConnections(await mostConnections(descriptors));
   if (stopping) return;
+  watch?.start();
+  if (settings.modelsPollMs > 0) remote.poll(reloadIn(repository));
   // From here on, as loading blocks the loop and takes memory that no refusal would give back.
   readings = new ProcessReadings({
     onSample: (sample) => overload.observe(sample),
-    memoryLimitBytes: settings.memoryLimitBytes ?? memoryLimit(),
+    memoryLimitBytes: memoryBytes,
     descriptorLimit: descriptors,
   });
   announcer = announcerOf(settings, server.port, description, metrics, log);
@@ -161,7 +262,26 @@ async function serve(settings: PoolSettings): Promise<void> {
   log.info({ port: server.port, models: repository.index().length }, "ready");
   const address = operations.address();
   const opsPort = typeof address === "object" && address ? address.port : 0;
-  tellParent({ kind: "ready", port: server.port, opsPort, drainMs: settings.drainMs });
+  tellParent({ kind: "ready", port: server.port, opsPort });
+}
+
+/** Tries an artefact where it can do no harm. */
+async function probe(artefact: Artefact, device: Device, prober?: Prober): Promise<ProbeReport | undefined> {
+  const { name: model, version, digest } = artefact;
+  const [sample] = readSamples(artefact.settings);
+  return prober?.probe({ model, version, digest, settings: workerSettingsOf(artefact, device), sample });
+}
+
+/** What is known beforehand of what a model will take. */
+async function modelLoadOf(artefact: Artefact, device: Device, probed?: ProbeReport): Promise<ModelLoad> {
+  const { name: model, version, files, settings } = artefact;
+  const instances = await instanceCount(artefact, device);
+  return { model, version, files, instances, probedBytes: probed?.memoryBytes, evictable: settings.evictable };
+}
+
+/** Ends at once. `process.exit` would wait for the threads, and one that is in the middle of a run may never come back. */
+function killSelf(): void {
+  process.kill(process.pid, "SIGKILL");
 }
 
 function announcerOf(
@@ -197,7 +317,8 @@ function listenOperations(operations: Server, { opsPort, opsHost }: PoolSettings
 const EXIT_MISCONFIGURED = 78;
 
 try {
-  await serve(readSettings(process.argv.slice(2), process.env));
+  const args = process.argv.slice(2);
+  await serve(await usableSettings((...more) => readSettings([...args, ...more], process.env)));
 } catch (error) {
   process.stderr.write(`${describe(error)}\n`);
   process.exit(EXIT_MISCONFIGURED);

@@ -95,6 +95,23 @@ describe("settings", () => {
     assert.match(refusal(["--models", "m", "--memory-limit-bytes", "0"]), /--memory-limit-bytes: /);
   });
 
+  test("artefacts are tried, runs and the event loop are watched, the repository is not, unless it is said otherwise", () => {
+    const { probe, probeLimitMs, pollMs, runLimitMs, aliveLimitMs } = readSettings(["--models", "m"], KEYS);
+    assert.deepEqual([probe, probeLimitMs, pollMs, runLimitMs, aliveLimitMs], [true, 120_000, 0, 30_000, 20_000]);
+    const given = ["--models", "m", "--probe", "off", "--poll-ms", "5000", "--alive-limit-ms", "0"];
+    const other = readSettings(given, KEYS);
+    assert.deepEqual([other.probe, other.pollMs, other.aliveLimitMs], [false, 5_000, 0]);
+    for (const [option, value] of [
+      ["probe", "maybe"],
+      ["probe-limit-ms", "0"],
+      ["poll-ms", "50"],
+      ["run-limit-ms", "0"],
+      ["alive-limit-ms", "-1"],
+    ] as const) {
+      assert.match(refusal(["--models", "m", `--${option}=${value}`]), new RegExp(`--${option}: `));
+    }
+  });
+
   test("an option that does not exist is refused", () => {
     assert.match(refusal(["--models", "m", "--modles", "x"]), /--modles/);
     assert.match(refusal(["--models", "m", "stray"]), /stray/);

@@ -1,10 +1,11 @@
-import { availableParallelism, hostname } from "node:os";
-import { resolve } from "node:path";
+import { availableParallelism, homedir, hostname } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { nodeLabel, nodeUrl } from "../shared/protocol/pool-node.ts";
 import { parseSigningKeys, type SigningKey } from "../shared/protocol/signing.ts";
 import { reachableOrigin } from "./announce/reachable-origin.ts";
+import { type RemotePlace, readModelPlaces } from "./repository/sources/remote-models.ts";
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
@@ -19,9 +20,9 @@ const settingsSchema = z
     port: port.default(8000),
     "ops-host": z.string().default("127.0.0.1"),
     "ops-port": port.default(8002),
-    models: z.array(z.string().min(1)).min(1, "name at least one folder with --models"),
+    models: z.array(z.string().min(1)).min(1, "name at least one folder or source with --models"),
     "pool-auth": z.enum(["signed", "open"]).default("signed"),
-    provider: z.enum(["cpu", "cuda"]).default("cpu"),
+    provider: z.enum(["cpu", "cuda", "prefer-cuda"]).default("cpu"),
     device: z.coerce.number().int().min(0).max(63).default(0),
     "node-name": nodeLabel.optional(),
     hardware: nodeLabel.optional(),
@@ -42,11 +43,39 @@ const settingsSchema = z
       .min(1024)
       .max(1024 ** 3)
       .default(64 * 1024 ** 2),
+    "models-cache": z.string().min(1).optional(),
+    "models-cache-bytes": z.coerce
+      .number()
+      .int()
+      .min(1024)
+      .default(50 * 1024 ** 3),
+    "models-poll-ms": z.coerce
+      .number()
+      .int()
+      .max(86_400_000)
+      .refine((ms) => ms === 0 || ms >= 1_000, "must be 0, which is never, or at least 1000")
+      .default(60_000),
+    "device-memory-bytes": z.coerce.number().int().min(1).optional(),
     "memory-limit-bytes": z.coerce
       .number()
       .int()
       .min(16 * 1024 ** 2)
       .optional(),
+    probe: z.enum(["on", "off"]).default("on"),
+    "probe-limit-ms": z.coerce.number().int().min(100).max(3_600_000).default(120_000),
+    "poll-ms": z.coerce
+      .number()
+      .int()
+      .max(3_600_000)
+      .refine((ms) => ms === 0 || ms >= 100, "must be 0, which is never, or at least 100")
+      .default(0),
+    "run-limit-ms": z.coerce.number().int().min(100).max(3_600_000).default(30_000),
+    "alive-limit-ms": z.coerce
+      .number()
+      .int()
+      .max(3_600_000)
+      .refine((ms) => ms === 0 || ms >= 100, "must be 0, which is no limit, or at least 100")
+      .default(20_000),
     "leave-ms": z.coerce.number().int().min(0).max(60_000).default(2_000),
     "drain-ms": z.coerce.number().int().min(0).max(600_000).default(15_000),
     "log-level": z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
@@ -76,12 +105,21 @@ export interface PoolSettings {
   readonly port: number;
   readonly opsHost: string;
   readonly opsPort: number;
+  /** Cache folders of remote sources included. */
   readonly modelFolders: readonly string[];
+  /** What is brought to some of these from elsewhere. */
+  readonly modelRemotes: readonly RemotePlace[];
+  /** Bytes that the versions of one source may take in its cache folder. */
+  readonly modelsCacheBytes: number;
+  /** From the end of one look at a source to the next, in milliseconds; 0: only at the start. */
+  readonly modelsPollMs: number;
   /** Undefined: requests need no signature. */
   readonly signingKeys: SigningKeys | undefined;
   /** Undefined: it announces itself to nobody. */
   readonly announcing: AnnouncingSettings | undefined;
   readonly provider: "cpu" | "cuda";
+  /** Whether nothing is to start where the provider cannot be used; else models run on the CPU. */
+  readonly providerRequired: boolean;
   readonly deviceId: number;
   /** What this process is called among its neighbours. */
   readonly nodeName: string;
@@ -96,8 +134,20 @@ export interface PoolSettings {
   readonly maxQueueItems: number;
   readonly maxQueueBytes: number;
   readonly maxBodyBytes: number;
+  /** Memory of the device that models may take together; undefined: what a GPU has free, of a CPU's whatever there is. */
+  readonly deviceMemoryBytes: number | undefined;
   /** Memory that this process may have; undefined: what its container or machine has. */
   readonly memoryLimitBytes: number | undefined;
+  /** Whether new artefacts are tried in a process of their own before they are loaded. */
+  readonly probe: boolean;
+  /** How long that may take, in milliseconds. */
+  readonly probeLimitMs: number;
+  /** How often the repository is looked at for changes, in milliseconds; 0: never. */
+  readonly pollMs: number;
+  /** Time before which no run counts as hung, in milliseconds. */
+  readonly runLimitMs: number;
+  /** How long the supervisor waits for a word of this process before it kills it, in milliseconds; 0: for ever. */
+  readonly aliveLimitMs: number;
   /** How long a stopping process still takes requests after its goodbye: for as long as edges may not have heard of it. */
   readonly leaveMs: number;
   /** How long a stopping process may take to answer what it has taken in, in milliseconds. */
@@ -129,7 +179,16 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
       "max-queue-items": option,
       "max-queue-bytes": option,
       "max-body-bytes": option,
+      "models-cache": option,
+      "models-cache-bytes": option,
+      "models-poll-ms": option,
+      "device-memory-bytes": option,
       "memory-limit-bytes": option,
+      probe: option,
+      "probe-limit-ms": option,
+      "poll-ms": option,
+      "run-limit-ms": option,
+      "alive-limit-ms": option,
       "leave-ms": option,
       "drain-ms": option,
       "log-level": option,
@@ -143,6 +202,9 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
     throw new Error(faults.join("\n"));
   }
   const given = parsed.data;
+  const cacheRoot = given["models-cache"] ?? usualCacheRoot(environment);
+  const { folders, remotes } = readModelPlaces(given.models, environment, cacheRoot);
+  const provider = given.provider === "cpu" ? "cpu" : "cuda";
   const edge = given["announce-to"];
   const open = given["pool-auth"] === "open";
   // An open pool that announces itself has to sign too: the edge takes no other word.
@@ -152,20 +214,30 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
     port: given.port,
     opsHost: given["ops-host"],
     opsPort: given["ops-port"],
-    modelFolders: given.models.map((folder) => resolve(folder)),
+    modelFolders: folders,
+    modelRemotes: remotes,
+    modelsCacheBytes: given["models-cache-bytes"],
+    modelsPollMs: given["models-poll-ms"],
     signingKeys: open ? undefined : keys,
     announcing: keys && edge !== undefined ? { edge, url: given["advertise-url"], key: keys[0] } : undefined,
-    provider: given.provider,
+    provider,
+    providerRequired: given.provider !== "prefer-cuda",
     deviceId: given.device,
     nodeName: given["node-name"] ?? nodeNameOf(hostname(), given.port || process.pid),
-    hardware: given.hardware ?? given.provider,
-    slots: given.slots ?? (given.provider === "cuda" ? 1 : availableParallelism()),
+    hardware: given.hardware ?? provider,
+    slots: given.slots ?? (provider === "cuda" ? 1 : availableParallelism()),
     computeThreads: given["compute-threads"],
     maxQueueMs: given["max-queue-ms"],
     maxQueueItems: given["max-queue-items"],
     maxQueueBytes: given["max-queue-bytes"],
     maxBodyBytes: given["max-body-bytes"],
+    deviceMemoryBytes: given["device-memory-bytes"],
     memoryLimitBytes: given["memory-limit-bytes"],
+    probe: given.probe === "on",
+    probeLimitMs: given["probe-limit-ms"],
+    pollMs: given["poll-ms"],
+    runLimitMs: given["run-limit-ms"],
+    aliveLimitMs: given["alive-limit-ms"],
     leaveMs: given["leave-ms"],
     drainMs: given["drain-ms"],
     logLevel: given["log-level"],
@@ -198,4 +270,9 @@ function readKeys(text: string | undefined): SigningKeys {
 
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}
+
+/** As the XDG Base Directory Specification has it. */
+function usualCacheRoot({ XDG_CACHE_HOME: given }: NodeJS.ProcessEnv): string {
+  return join(given || join(homedir(), ".cache"), "warmgate", "models");
 }

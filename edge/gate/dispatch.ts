@@ -11,7 +11,7 @@ import type { CallOutcome } from "../../shared/control/resilience/circuit-breake
 import { hopBudgetMs } from "../../shared/control/resilience/hop-budget.ts";
 import { shedDecision } from "../../shared/control/resilience/shed-decision.ts";
 import { chooseOfTwo } from "../../shared/control/routing/node-choice.ts";
-import { WarmgateError } from "../../shared/protocol/errors.ts";
+import { type ErrorCode, WarmgateError } from "../../shared/protocol/errors.ts";
 import type { KnownNode } from "../../shared/protocol/pool-node.ts";
 import type { PriorityClass } from "../../shared/protocol/priority.ts";
 import type { EdgeSettings } from "../environment.ts";
@@ -206,7 +206,9 @@ function outcomeOf(code: string, budgetMs: number): CallOutcome {
 const REFUSED_FOR_LOAD: ReadonlySet<string> = new Set(["overloaded", "deadline_unreachable"]);
 
 /** Whether another node may well do better: the one that was asked is not there, or is about to leave. Nothing was run. */
-const CURABLE: ReadonlySet<string> = new Set(["pool_unavailable", "draining", "model_not_ready"]);
+const CURABLE: ReadonlySet<string> = new Set<ErrorCode>([
+  ...(["pool_unavailable", "draining", "model_not_ready", "device_out_of_memory"] as const),
+]);
 
 function isCurable(error: unknown, { shed, attempts }: Trail): boolean {
   return shed === undefined && attempts.length > 0 && CURABLE.has(codeOf(error));

@@ -66,7 +66,7 @@ const definition: Omit<RouteConfig, "path"> = {
       ...(["unsupported_media_type", "unsupported_encoding", "internal", "model_failed", "non_finite_output"] as const),
       ...(["not_implemented", "bad_pool_response", "model_not_ready", "overloaded", "pool_unavailable"] as const),
       ...(["deadline_unreachable", "deadline_exceeded", "not_cached"] as const),
-      ...(["contract_not_found", "hardware_unavailable"] as const),
+      ...(["contract_not_found", "hardware_unavailable", "device_out_of_memory"] as const),
     ),
     304: {
       description:

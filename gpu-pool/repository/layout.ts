@@ -2,26 +2,35 @@
  * What a model repository on disk looks like:
  *
  *     <folder>/<model>/<version>/model.onnx     as in Triton; versions are whole numbers from 1
+ *     <folder>/<model>/<version>/manifest.json  optional, see `version-manifest.ts`
  *     <folder>/<model>/model.json               optional, for all versions of the model
  *     <folder>/<model>.onnx                     a file alone is version 1 of the model it is named for
  *
  * Everything else is passed over. Names come from `readdir` and are matched against the strict pattern, so no name in
  * a URL is ever joined into a path.
+ *
+ * What is not there is told from what cannot be read: a network mount that fails must not look like an empty one.
  */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isModelName, isModelVersion } from "../../shared/protocol/model-name.ts";
 
+const MANIFEST = "manifest.json";
+
 export interface VersionFiles {
   readonly modelFile: string;
   /** Every file that makes up the version, `model.onnx` and external data, in a stable order. */
   readonly files: readonly string[];
+  /** What says how they should be, where it is there. */
+  readonly manifest?: string;
 }
 
 export interface ModelFiles {
   readonly name: string;
   readonly modelJson: string | undefined;
   readonly versions: ReadonlyMap<string, VersionFiles>;
+  /** Why its folder cannot be read now, if it cannot; then nothing is known of its versions. */
+  readonly fault?: string;
 }
 
 /**
@@ -33,42 +42,76 @@ export async function scanRepository(folders: readonly string[]): Promise<Readon
   const models = new Map<string, ModelFiles>();
   for (const folder of folders) {
     for (const entry of (await readdir(folder)).sort()) {
-      const path = join(folder, entry);
-      // A dangling link or a file that vanished meanwhile is no model.
-      const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
-      const name = isFolder ? entry : entry.endsWith(".onnx") ? entry.slice(0, -".onnx".length) : "";
-      if (!isModelName(name) || models.has(name)) continue;
-      const model = isFolder ? await scanModel(name, path) : alone(name, path);
-      if (model.versions.size > 0) models.set(name, model);
+      const model = await scanEntry(folder, entry).catch((error: unknown) => unreadable(entry, error));
+      if (model && isModelName(model.name) && !models.has(model.name)) models.set(model.name, model);
     }
   }
   return models;
+}
+
+/** @throws Error when it is there and cannot be read */
+async function scanEntry(folder: string, entry: string): Promise<ModelFiles | undefined> {
+  const path = join(folder, entry);
+  const status = await orAbsent(stat(path));
+  const isFolder = status?.isDirectory() ?? false;
+  const name = isFolder ? entry : entry.endsWith(".onnx") ? entry.slice(0, -".onnx".length) : "";
+  // A dangling link, and what vanished meanwhile, is no model.
+  if (!status || !isModelName(name)) return undefined;
+  const model = isFolder ? await scanModel(name, path) : alone(name, path);
+  return model.versions.size > 0 ? model : undefined;
 }
 
 function alone(name: string, path: string): ModelFiles {
   return { name, modelJson: undefined, versions: new Map([["1", { modelFile: path, files: [path] }]]) };
 }
 
+function unreadable(entry: string, error: unknown): ModelFiles {
+  const fault = `its folder cannot be read (${codeOf(error) ?? "unknown"})`;
+  return { name: entry.replace(/\.onnx$/, ""), modelJson: undefined, versions: new Map(), fault };
+}
+
 async function scanModel(name: string, folder: string): Promise<ModelFiles> {
-  const entries = await readdir(folder, { withFileTypes: true });
+  const entries = (await orAbsent(readdir(folder))) ?? [];
   const versions = new Map<string, VersionFiles>();
-  for (const entry of entries) {
-    if (!isModelVersion(entry.name)) continue;
-    const versionFolder = join(folder, entry.name);
+  for (const version of entries.filter((entry) => isModelVersion(entry))) {
+    const versionFolder = join(folder, version);
     const files = await filesIn(versionFolder);
     const modelFile = join(versionFolder, "model.onnx");
-    if (files.includes(modelFile)) versions.set(entry.name, { modelFile, files });
+    if (!files.includes(modelFile)) continue;
+    const manifest = join(versionFolder, MANIFEST);
+    // It is about the version and not a part of it: the same files have the same digest with and without it.
+    versions.set(version, {
+      modelFile,
+      files: files.filter((file) => file !== manifest),
+      ...(files.includes(manifest) ? { manifest } : {}),
+    });
   }
-  const modelJson = entries.some((entry) => entry.name === "model.json") ? join(folder, "model.json") : undefined;
+  const modelJson = entries.includes("model.json") ? join(folder, "model.json") : undefined;
   return { name, modelJson, versions };
 }
 
 /** Regular files and links to them: a mounted volume has links to folders as well, and a pipe would never be read to its end. */
 async function filesIn(folder: string): Promise<string[]> {
   const files: string[] = [];
-  for (const name of (await readdir(folder).catch(() => [])).sort()) {
+  for (const name of ((await orAbsent(readdir(folder))) ?? []).sort()) {
     const path = join(folder, name);
-    if ((await stat(path).catch(() => undefined))?.isFile()) files.push(path);
+    if ((await orAbsent(stat(path)))?.isFile()) files.push(path);
   }
   return files;
+}
+
+/** What is not there, as far as the names of a repository go. */
+const ABSENT: readonly unknown[] = ["ENOENT", "ENOTDIR", "ELOOP"];
+
+async function orAbsent<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found;
+  } catch (error) {
+    if (ABSENT.includes(codeOf(error))) return undefined;
+    throw error;
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
 }

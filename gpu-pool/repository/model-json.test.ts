@@ -23,7 +23,8 @@ describe("model.json", () => {
     );
 
   test("without the file, or with an empty one, everything is derived", async () => {
-    const derived = { description: "", deterministic: false, maxDelayMs: 0, nonFinite: "allow", warmup: [] };
+    const flags = { deterministic: false, evictable: false };
+    const derived = { description: "", ...flags, maxDelayMs: 0, nonFinite: "allow", warmup: [] };
     assert.deepEqual(await readModelJson(undefined), derived);
     assert.deepEqual(await read("{}"), derived);
   });
@@ -36,6 +37,7 @@ describe("model.json", () => {
       maxDelayMs: 2.5,
       instances: 3,
       computeThreads: 2,
+      evictable: true,
       nonFinite: "refuse",
       warmup: [{ inputs: [{}] }],
     };

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
+import { pipelineSchema } from "../pipeline/pipeline-schema.ts";
+import { versionPolicySchema } from "./version-policy.ts";
 
 /** Most sizes that a padded axis may have: each is a shape that is warmed before the model serves. */
 const MOST_SIZES = 32;
@@ -47,10 +49,16 @@ const modelJsonSchema = z.strictObject({
   instances: z.int().min(1).max(64).optional(),
   /** Threads that one run may use. Left out: as the pool is told. */
   computeThreads: z.int().min(1).max(256).optional(),
+  /** The model may be unloaded when another one needs its memory; it comes back when it is loaded by name. */
+  evictable: z.boolean().default(false),
   /** `refuse` turns an answer with NaN or Infinity in it into an error; `allow` passes it on. */
   nonFinite: z.enum(["allow", "refuse"]).default("allow"),
   /** Requests are padded along one axis to the next of these sizes. Left out, nothing is padded. */
   padding: paddingSchema.optional(),
+  /** Steps before and after the model, which callers need not do themselves. Left out, callers speak to the model. */
+  pipeline: pipelineSchema.optional(),
+  /** Which versions are served. Left out, all. */
+  versionPolicy: versionPolicySchema.optional(),
   /** Inference requests (the body of /infer) that are run before the model is published; a failing one fails the load. */
   warmup: z
     .array(z.looseObject({ inputs: z.array(z.unknown()).min(1) }))

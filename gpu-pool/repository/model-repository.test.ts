@@ -6,61 +6,13 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { pino } from "pino";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { until } from "../../test/support/until.ts";
-import type { ModelInstance } from "../runtime/model-instance.ts";
-import { type PredictionScheduler, ServedModel } from "../runtime/served-model.ts";
-import { DeviceScheduler } from "../scheduler/device-scheduler.ts";
-import { realClock } from "../scheduler/real-clock.ts";
-import { type Artefact, ModelRepository } from "./model-repository.ts";
-
-/** What the scripted loader has been asked for and what became of it, in order. */
-class Script {
-  readonly events: string[] = [];
-  /** Contents of model files that do not load. */
-  readonly broken = new Set(["broken"]);
-  /** What the next loads wait for. */
-  gate: Promise<void> = Promise.resolve();
-  crash: ((reason: string) => void) | undefined;
-  readonly #contentOf: (file: string) => string;
-
-  constructor(contentOf: (file: string) => string) {
-    this.#contentOf = contentOf;
-  }
-
-  async load(artefact: Artefact, onCrash: (reason: string) => void): Promise<ServedModel> {
-    const content = this.#contentOf(artefact.modelFile);
-    const what = `${artefact.name}/${artefact.version}=${content}`;
-    this.events.push(`load ${what}`);
-    await this.gate;
-    if (this.broken.has(content)) throw new WarmgateError("model_rejected", `${content} does not load`);
-    this.crash = onCrash;
-    const instance: Pick<ModelInstance, "signature" | "run" | "close"> = {
-      signature: { inputs: [], outputs: [], omittedOutputs: [] },
-      run: () => Promise.reject(new Error("scripted models do not run")),
-      close: async () => void this.events.push(`close ${what}`),
-    };
-    const { name, version, digest } = artefact;
-    const identity = { name, version, digest, description: content, deterministic: false, provider: "cpu" };
-    const metrics = { answered: () => undefined, waited: () => undefined, ran: () => undefined };
-    const policy = { maxDelayMs: 0, padBatches: false, refuseNonFinite: false, padding: undefined };
-    const scheduler: PredictionScheduler = new DeviceScheduler(realClock, {
-      slots: 1,
-      maxQueueMs: 1,
-      maxQueueItems: 1,
-      maxQueueBytes: 1,
-      overloadedWaitMs: 1,
-      weightOf: () => 1,
-      random: () => 0,
-      epochMs: () => 0,
-    });
-    const warmUp = { maxBatch: 0, outputs: [], timings: [] };
-    return new ServedModel(identity, [instance as ModelInstance], warmUp, policy, metrics, scheduler);
-  }
-}
+import { ModelRepository } from "./model-repository.ts";
+import { ScriptedLoader } from "./scripted-loader.ts";
 
 describe("the model repository", () => {
   let folder = "";
   let contents = new Map<string, string>();
-  let script = new Script(() => "");
+  let script = new ScriptedLoader(() => "");
   let repository: ModelRepository;
   const put = (model: string, version: number, content: string) => {
     const file = join(folder, model, String(version), "model.onnx");
@@ -84,7 +36,7 @@ describe("the model repository", () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "warmgate-repository-"));
     contents = new Map();
-    script = new Script((file) => contents.get(file) ?? "");
+    script = new ScriptedLoader((file) => contents.get(file) ?? "");
     repository = new ModelRepository({
       folders: [folder],
       load: (artefact, onCrash) => script.load(artefact, onCrash),

@@ -3,15 +3,18 @@
  *
  * Promises: a version is published only when it is loaded and warm; a load that fails leaves the version that serves
  * as it was; a version that is replaced or unloaded answers what it had taken in; one name's loads and unloads run
- * one after another. Readiness means that what was there at the start has been tried: one bad file among good ones, or a
- * model that is loaded later, is shown in the index and must not take the pool out of service.
+ * one after another; a version whose files are not what its manifest says, or change while they are loaded, is not
+ * published; a version that the model's policy leaves out is unloaded only while another one is ready. Readiness means
+ * that what was there at the start has been tried: one bad file among good ones, or a model that is loaded later, is shown
+ * in the index and must not take the pool out of service.
  */
 import type { Logger } from "pino";
 import { asWarmgateError, WarmgateError } from "../../shared/protocol/errors.ts";
 import type { ServedModel } from "../runtime/served-model.ts";
-import { artefactDigest } from "./artefact.ts";
 import { type ModelFiles, scanRepository, type VersionFiles } from "./layout.ts";
 import { type ModelJson, readModelJson } from "./model-json.ts";
+import { readVersion, sameStamp, stampOf } from "./version-content.ts";
+import { byNumber, planVersions, type VersionPolicy } from "./version-policy.ts";
 
 export type VersionState =
   | { readonly state: "LOADING" }
@@ -25,6 +28,8 @@ export interface Artefact {
   readonly version: string;
   readonly digest: string;
   readonly modelFile: string;
+  /** Everything that makes up the version: the model and the data beside it. */
+  readonly files: readonly string[];
   readonly settings: ModelJson;
 }
 
@@ -45,13 +50,18 @@ export interface RepositoryOptions {
 }
 
 const RELOAD_AFTER_CRASH_MS = 500;
+const GONE = "no longer in the repository";
+const EVICTED = "evicted to make room for another model";
 
 export class ModelRepository {
   readonly #options: RepositoryOptions;
   readonly #models = new Map<string, Map<string, VersionState>>();
   /** The last change of each model, so that changes of one model queue up. Bounded by the models on disk. */
   readonly #changes = new Map<string, Promise<unknown>>();
+  /** Models that were evicted; one of them may not have been published yet. */
+  readonly #evicted = new WeakSet<ServedModel>();
   #loadedOnce = false;
+  #closed = false;
 
   constructor(options: RepositoryOptions) {
     this.#options = options;
@@ -61,21 +71,23 @@ export class ModelRepository {
   async loadAll(): Promise<void> {
     const onDisk = await scanRepository(this.#options.folders);
     for (const model of onDisk.values()) {
+      if (this.#closed) return;
       await this.#inTurn(model.name, () => this.#apply(model)).catch((error: unknown) => {
         this.#options.log.error({ model: model.name, reason: asWarmgateError(error).message }, "model not loaded");
       });
     }
     await this.#options.beforeReady?.();
-    this.#loadedOnce = true;
+    this.#loadedOnce = !this.#closed;
   }
 
   /**
    * Brings a model to what is on disk now: new and changed versions are loaded, vanished ones unloaded.
    *
-   * @throws WarmgateError `model_not_found`, `model_rejected`
+   * @throws WarmgateError `model_not_found`, `model_rejected`, `draining`
    */
   load(name: string): Promise<void> {
     return this.#inTurn(name, async () => {
+      if (this.#closed) throw new WarmgateError("draining", "this process is stopping", { retryAfterSeconds: 1 });
       const model = (await scanRepository(this.#options.folders)).get(name);
       if (!model) throw unknownModel(name);
       await this.#apply(model);
@@ -85,10 +97,32 @@ export class ModelRepository {
   /** @throws WarmgateError `model_not_found` */
   unload(name: string): Promise<void> {
     return this.#inTurn(name, async () => {
-      const versions = this.#models.get(name);
-      if (!versions) throw unknownModel(name);
-      await Promise.all([...versions.keys()].map((version) => this.#retire(versions, version, "unloaded")));
+      if (!this.#models.has(name)) throw unknownModel(name);
+      await this.#retireAll(name, "unloaded");
     });
+  }
+
+  /** Takes a model that has gone from the disk out of service and forgets it. */
+  remove(name: string): Promise<void> {
+    return this.#inTurn(name, async () => {
+      await this.#retireAll(name, GONE);
+      this.#models.delete(name);
+    });
+  }
+
+  /**
+   * Takes a model off the device to make room for another one: at once, as a load waits for it that may hold another model's
+   * turn. It comes back when it is loaded by name.
+   */
+  async evict(served: ServedModel): Promise<void> {
+    this.#evicted.add(served);
+    const { name, version } = served.identity;
+    const versions = this.#models.get(name);
+    const state = versions?.get(version);
+    const leaving: VersionState = { state: "UNLOADING", served };
+    if (state?.state === "READY" && state.served === served) versions?.set(version, leaving);
+    await served.close();
+    if (versions?.get(version) === leaving) versions.set(version, { state: "UNAVAILABLE", reason: EVICTED });
   }
 
   /**
@@ -138,9 +172,11 @@ export class ModelRepository {
     );
   }
 
-  /** Lets every model finish what it has taken in, and releases it. */
+  /** Lets every model finish what it has taken in, and releases it. Nothing is loaded any more. */
   async close(): Promise<void> {
-    await Promise.all([...this.#models.keys()].map((name) => this.unload(name)));
+    this.#closed = true;
+    const names = [...this.#models.keys()];
+    await Promise.all(names.map((name) => this.#inTurn(name, () => this.#retireAll(name, "unloaded"))));
   }
 
   #inTurn<T>(name: string, change: () => Promise<T>): Promise<T> {
@@ -155,17 +191,37 @@ export class ModelRepository {
   }
 
   async #apply(model: ModelFiles): Promise<void> {
+    if (model.fault !== undefined) {
+      throw new WarmgateError("model_rejected", `failed to load '${model.name}': ${model.fault}`);
+    }
     const versions = this.#models.get(model.name) ?? new Map<string, VersionState>();
     this.#models.set(model.name, versions);
+    const settings = readModelJson(model.modelJson);
+    const policy = await settings.then(
+      ({ versionPolicy = "all" }) => versionPolicy,
+      // Each version fails with what is wrong with it.
+      () => "all" as const,
+    );
+    const { candidates, most, excluded } = planVersions(policy, [...model.versions.keys()]);
     const failures: string[] = [];
-    for (const [version, files] of model.versions) {
-      await this.#loadVersion(versions, model, version, files).catch((error: unknown) => {
-        failures.push(`version ${version}: ${asWarmgateError(error).message}`);
-      });
+    const left: string[] = [...excluded];
+    let wanted = most;
+    for (const version of candidates) {
+      const files = model.versions.get(version);
+      if (this.#closed || !files) break;
+      if (wanted === 0) {
+        left.push(version);
+        continue;
+      }
+      await this.#loadVersion(versions, model, version, files, settings).then(
+        () => wanted--,
+        (error: unknown) => failures.push(`version ${version}: ${asWarmgateError(error).message}`),
+      );
     }
+    await this.#leaveOut(versions, left, policy);
     for (const version of versions.keys()) {
       if (model.versions.has(version)) continue;
-      await this.#retire(versions, version, "no longer in the repository");
+      await this.#retire(versions, version, GONE);
       versions.delete(version);
     }
     if (failures.length > 0) {
@@ -178,17 +234,29 @@ export class ModelRepository {
     model: ModelFiles,
     version: string,
     files: VersionFiles,
+    modelSettings: Promise<ModelJson>,
   ): Promise<void> {
     const before = versions.get(version);
     const serving = before?.state === "READY" ? before.served : undefined;
     if (!serving) versions.set(version, { state: "LOADING" });
     try {
-      const settings = await readModelJson(model.modelJson);
-      const digest = await artefactDigest(model.modelJson ? [...files.files, model.modelJson] : files.files);
+      const settings = await modelSettings;
+      const stamp = await stampOf(files.files);
+      const digest = await readVersion(files, model.modelJson);
       if (serving?.identity.digest === digest) return;
       const startedAt = performance.now();
-      const artefact = { name: model.name, version, digest, modelFile: files.modelFile, settings };
-      const served = await this.#options.load(artefact, (reason) => this.#crashed(versions, artefact, reason));
+      const artefact = { name: model.name, version, digest, ...files, settings };
+      let crash: string | undefined;
+      const served = await this.#options.load(artefact, (reason) => {
+        crash = reason;
+        this.#crashed(versions, artefact, reason);
+      });
+      const isUnchanged = sameStamp(stamp, await stampOf(files.files).catch(() => []));
+      if (this.#evicted.has(served)) crash ??= EVICTED;
+      if (!isUnchanged || crash !== undefined) {
+        await served.close();
+        throw new WarmgateError("model_rejected", crash ?? "its files changed while they were loaded");
+      }
       versions.set(version, { state: "READY", served });
       this.#options.log.info(
         { model: model.name, version, maxBatch: served.maxBatch, ms: Math.round(performance.now() - startedAt) },
@@ -201,6 +269,20 @@ export class ModelRepository {
       if (!serving) versions.set(version, { state: "UNAVAILABLE", reason: message });
       throw error;
     }
+  }
+
+  /** Takes versions out of service that the model's policy leaves out; the last one that is ready stays. */
+  async #leaveOut(versions: Map<string, VersionState>, left: readonly string[], policy: VersionPolicy): Promise<void> {
+    const hasOther = [...versions].some(([version, { state }]) => state === "READY" && !left.includes(version));
+    for (const version of left) {
+      if (versions.get(version)?.state === "READY" && !hasOther) continue;
+      await this.#retire(versions, version, `left out by versionPolicy ${JSON.stringify(policy)}`);
+    }
+  }
+
+  async #retireAll(name: string, reason: string): Promise<void> {
+    const versions = this.#models.get(name) ?? new Map<string, VersionState>();
+    await Promise.all([...versions.keys()].map((version) => this.#retire(versions, version, reason)));
   }
 
   async #retire(versions: Map<string, VersionState>, version: string, reason: string): Promise<void> {
@@ -218,6 +300,8 @@ export class ModelRepository {
     if (state?.state !== "READY" || state.served.identity.digest !== digest) return;
     versions.set(version, { state: "UNAVAILABLE", reason });
     this.#options.log.error({ model: name, version, reason }, "model crashed");
+    // Its other threads would stay for good.
+    void state.served.close();
     setTimeout(() => void this.load(name).catch(() => undefined), RELOAD_AFTER_CRASH_MS).unref();
   }
 }
@@ -229,10 +313,6 @@ function unknownModel(name: string): WarmgateError {
 function newestReady(versions: ReadonlyMap<string, VersionState>): VersionState | undefined {
   const ready = [...versions].filter(([, state]) => state.state === "READY");
   return ready.sort(([a], [b]) => byNumber(b, a))[0]?.[1];
-}
-
-function byNumber(a: string, b: string): number {
-  return Number(a) - Number(b);
 }
 
 function reasonOf(state: VersionState): string {

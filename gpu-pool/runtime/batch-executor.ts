@@ -10,6 +10,7 @@ import { firstNonFinite } from "../../shared/protocol/non-finite.ts";
 import type { ModelSignature, Tensor } from "../../shared/protocol/tensor.ts";
 import type { Executor, Place } from "../scheduler/executor.ts";
 import { joinRows, splitRows } from "./batch.ts";
+import { bucketName } from "./bucket-name.ts";
 import type { ModelInstance } from "./model-instance.ts";
 import type { TransferableTensor } from "./ort-tensor.ts";
 import { checkOutputShape } from "./output-check.ts";
@@ -39,6 +40,8 @@ export interface BatchExecutorSettings {
   readonly paddedSizes: readonly number[] | undefined;
   /** Whether an answer with NaN or Infinity in it is refused. */
   readonly refuseNonFinite: boolean;
+  /** What a batch is known to take at most, in milliseconds. */
+  readonly boundMs: (bucket: string, rows: number) => number;
   readonly onRun: (rows: number, computeMs: number) => void;
 }
 
@@ -54,7 +57,7 @@ export class BatchExecutor implements Executor<Work, Prediction> {
   }
 
   async run(batch: readonly Work[], place: Place): Promise<readonly (Prediction | Error)[]> {
-    const { signature, batched, onRun } = this.#settings;
+    const { signature, batched, boundMs, onRun } = this.#settings;
     const instance = this.#occupy(place);
     try {
       const wanted = union(batch.map((work) => work.outputs));
@@ -62,7 +65,9 @@ export class BatchExecutor implements Executor<Work, Prediction> {
       const rows = rowCounts.reduce((sum, count) => sum + count, 0);
       const size = this.#settings.paddedSizes?.find((allowed) => allowed >= rows);
       const inputs = signature.inputs.map((spec) => joinRows(gather(batch, spec.name), size));
-      const { outputs, computeMs } = await instance.run(inputs, wanted);
+      const { outputs, computeMs } = await instance.run(inputs, wanted, () =>
+        boundMs(bucketName(signature, inputs), rows),
+      );
       onRun(rows, computeMs);
       for (const output of outputs) checkOutputShape(signature, output);
       const shares = batched ? outputs.map((output) => splitRows(output, rowCounts, size)) : [];

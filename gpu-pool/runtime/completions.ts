@@ -6,22 +6,26 @@
  * takes in requests asks here first: what is finished comes before what is new. It looks every `INTERVAL_MS` only: runs
  * that are shorter gather more rows meanwhile, and each run has its price on this thread too.
  */
+import type { Progress } from "./run-watch.ts";
+
 const INTERVAL_MS = 2;
 
 export interface Answering {
   /** Takes in what has been answered, without waiting for the event loop. */
   takeIn(): void;
+  /** The run that goes on. */
+  progress(now: number): Progress | undefined;
 }
 
 export class Completions {
   /** Bounded by the runs that go on at once. */
   readonly #busy = new Set<Answering>();
-  readonly #now: () => number;
+  readonly now: () => number;
   #lookedAt = 0;
 
   /** @param now monotonic, in milliseconds */
   constructor(now: () => number) {
-    this.#now = now;
+    this.now = now;
   }
 
   began(instance: Answering): void {
@@ -34,9 +38,18 @@ export class Completions {
 
   /** Takes in every answer that is there. */
   takeIn(): void {
-    const now = this.#now();
+    const now = this.now();
     if (now - this.#lookedAt < INTERVAL_MS) return;
     this.#lookedAt = now;
     for (const instance of this.#busy) instance.takeIn();
+  }
+
+  /** The runs that go on, one a thread. */
+  *inProgress(): Iterable<Progress> {
+    const now = this.now();
+    for (const instance of this.#busy) {
+      const progress = instance.progress(now);
+      if (progress) yield progress;
+    }
   }
 }

@@ -10,6 +10,7 @@ import { TakenBack } from "../scheduler/executor.ts";
 import { type Answering, Completions } from "./completions.ts";
 import type { TransferableTensor } from "./ort-tensor.ts";
 import { publicReason } from "./public-reason.ts";
+import type { Progress } from "./run-watch.ts";
 import type { SessionSignature } from "./signature.ts";
 import type { FromWorker, ToWorker, WorkerSettings, WorkerStart } from "./worker-protocol.ts";
 
@@ -22,6 +23,8 @@ export interface RunResult {
 interface PendingRun {
   readonly resolve: (result: RunResult) => void;
   readonly reject: (error: Error) => void;
+  /** What it is known to take at most, in milliseconds; undefined leaves it to the runs before it. */
+  readonly boundMs: (() => number) | undefined;
 }
 
 /** Of 32 bits, as the memory that threads share has them. */
@@ -36,8 +39,14 @@ export class ModelInstance implements Answering {
   /** Number of the run that is not to begin, in memory that both threads see. */
   readonly #takenBack: Int32Array;
   #lastRunId = 0;
+  /** When the run that goes on began. */
+  #begunAt = 0;
   #closing = false;
   #exited = false;
+  /** What it is called in the log. */
+  model = "a model";
+  /** The longest run so far, in milliseconds; who knows of earlier ones may set it. */
+  longestMs = 0;
   /** Called once if the thread ends without having been asked to. */
   onCrash: ((reason: string) => void) | undefined;
 
@@ -107,9 +116,10 @@ export class ModelInstance implements Answering {
    * Runs the model once, after the runs that were asked for before. The inputs' buffers move to the worker thread and are empty
    * here afterwards.
    *
+   * @param boundMs what a run like this one is known to take at most, in milliseconds; asked only when it takes long
    * @throws TakenBack; WarmgateError `model_failed`, or `invalid_data` for strings that the runtime cannot take
    */
-  run(inputs: TransferableTensor[], outputs: readonly string[]): Promise<RunResult> {
+  run(inputs: TransferableTensor[], outputs: readonly string[], boundMs?: () => number): Promise<RunResult> {
     if (this.#exited || this.#closing) {
       return Promise.reject(
         new WarmgateError("model_not_ready", "the model is being unloaded", { retryAfterSeconds: 1 }),
@@ -118,7 +128,8 @@ export class ModelInstance implements Answering {
     this.#lastRunId = (this.#lastRunId % LARGEST_ID) + 1;
     const id = this.#lastRunId;
     const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
-    this.#pending.set(id, { resolve, reject });
+    if (this.#pending.size === 0) this.#begunAt = this.#completions.now();
+    this.#pending.set(id, { resolve, reject, boundMs });
     this.#completions.began(this);
     this.#post(
       { kind: "run", id, inputs, outputs },
@@ -152,6 +163,12 @@ export class ModelInstance implements Answering {
     for (let received = this.#next(); received; received = this.#next()) this.#receive(received.message);
   }
 
+  progress(now: number): Progress | undefined {
+    const [run] = this.#pending.values();
+    if (!run) return undefined;
+    return { model: this.model, runningMs: now - this.#begunAt, boundMs: run.boundMs?.() ?? this.longestMs };
+  }
+
   #next(): { readonly message: FromWorker } | undefined {
     return this.#pending.size > 0 ? receiveMessageOnPort(this.#port) : undefined;
   }
@@ -160,6 +177,10 @@ export class ModelInstance implements Answering {
     if (message.kind === "loaded" || message.kind === "load_failed") return;
     const run = this.#pending.get(message.id);
     this.#pending.delete(message.id);
+    // The next one, if there is one, has begun by now.
+    const endedAt = this.#completions.now();
+    this.longestMs = Math.max(this.longestMs, endedAt - this.#begunAt);
+    this.#begunAt = endedAt;
     if (this.#pending.size === 0) this.#completions.ended(this);
     if (message.kind === "done") run?.resolve({ outputs: message.outputs, computeMs: message.computeMs });
     else if (message.kind === "taken_back") run?.reject(new TakenBack());

@@ -61,3 +61,9 @@ test("however long and odd the message, it is answered at once and kept short", 
     assert.ok(performance.now() - startedAt < 1_000, piece);
   }
 });
+
+test("nothing of the machine is left of a CUDA error", () => {
+  const message =
+    "CUDA failure 1: invalid argument ; GPU=0 ; hostname=node-7 ; file=/a/b.cc ; line=97 ; expr=cudaMemcpy();";
+  assert.equal(publicReason(message), "CUDA failure 1: invalid argument");
+});

@@ -3,6 +3,8 @@ const STATUS_MESSAGE = /Status Message:\s*([^\n]*)/;
 /** ONNX Runtime begins many messages with its own source position, in full with the function's signature or in short. */
 const SOURCE_POSITION = /\/\S+\.(?:cc|cpp|h|cu):\d+[^\n]*?(?:was false\.|\)\s)\s*/g;
 const SHORT_POSITION = /\b\w+\.(?:cc|cpp|h|cu):\d+\s+\w+\s*/g;
+/** CUDA's errors end with the device, the machine's name, the file and the expression. */
+const CUDA_PLACE = / ; GPU=-?\d+ ;.*$/;
 /** A quoted path may have spaces in it. */
 const QUOTED_PATH = /"[^"\n]*[\\/]([^"\\/\n]*)"/g;
 const PATH = /(?:[A-Za-z]:|\.{1,2})?[\\/](?:[^\s'"\\/:]+[\\/])+([^\s'"\\/:]*)/g;
@@ -18,6 +20,7 @@ const LONGEST_MESSAGE = 2000;
 export function publicReason(message: string): string {
   const start = message.slice(0, LONGEST_MESSAGE).replace(LOAD_FAILED, "");
   const clean = (STATUS_MESSAGE.exec(start)?.[1] ?? start)
+    .replace(CUDA_PLACE, "")
     .replace(SOURCE_POSITION, "")
     .replace(SHORT_POSITION, " ")
     .replace(QUOTED_PATH, '"$1"')

@@ -9,6 +9,10 @@ import { WarmgateError } from "../../shared/protocol/errors.ts";
 import type { PriorityClass } from "../../shared/protocol/priority.ts";
 import { checkInputs, selectOutputs } from "../../shared/protocol/signature.ts";
 import type { InferenceRequest, ModelSignature, Tensor } from "../../shared/protocol/tensor.ts";
+import type { DeviceGuard } from "../devices/device-guard.ts";
+import { dividingWork } from "../devices/divide-work.ts";
+import { RecoveringExecutor } from "../devices/recovering-executor.ts";
+import type { Pipeline, Preparing } from "../pipeline/pipeline.ts";
 import { batchSizesUpTo, CostModel } from "../scheduler/cost-model.ts";
 import type { DeviceScheduler } from "../scheduler/device-scheduler.ts";
 import type { Answer, Ticket } from "../scheduler/entry.ts";
@@ -42,6 +46,17 @@ export interface ServingPolicy {
   readonly padBatches: boolean;
   readonly refuseNonFinite: boolean;
   readonly padding: Padding | undefined;
+  /** What is done before and after; left out: nothing. */
+  readonly pipeline?: Pipeline | undefined;
+}
+
+/** How a model is kept running on a device that may fail. */
+export interface Recovery {
+  readonly guard: DeviceGuard;
+  /** All memory of the device, in bytes. */
+  readonly capacityBytes: number;
+  /** Opens as many instances anew as there are, which have been closed; leaves none behind when it fails. */
+  readonly reopen: () => Promise<readonly ModelInstance[]>;
 }
 
 /** Who asks, how urgently, and until when. */
@@ -61,7 +76,10 @@ export interface RowsTicket extends Ticket<Prediction> {
 
 export class ServedModel {
   readonly identity: ModelIdentity;
+  /** What callers send and are answered: the pipeline's, where there is one. */
   readonly signature: ModelSignature;
+  /** What the model itself takes and gives. */
+  readonly #model: ModelSignature;
   /** Rows that may run together; 0 when requests run alone. */
   readonly maxBatch: number;
   /** Instances, each with a thread of its own. */
@@ -72,9 +90,17 @@ export class ServedModel {
   readonly lane: Lane<Work, Prediction>;
   readonly costs: CostModel;
   readonly #scheduler: PredictionScheduler;
-  readonly #instances: readonly ModelInstance[];
+  readonly #recovering: RecoveringExecutor<Work, Prediction> | undefined;
+  #instances: readonly ModelInstance[];
+  /** Called once it has left the device. */
+  onClosed: (() => void) | undefined;
+  #preparing = 0;
+  #whenPrepared: (() => void) | undefined;
 
-  /** @param instances at least one, all of the same artefact */
+  /**
+   * @param instances at least one, all of the same artefact
+   * @param recovery undefined where the device's failures are the model's own
+   */
   constructor(
     identity: ModelIdentity,
     instances: readonly [ModelInstance, ...ModelInstance[]],
@@ -82,11 +108,14 @@ export class ServedModel {
     policy: ServingPolicy,
     metrics: ModelMetrics,
     scheduler: PredictionScheduler,
+    recovery?: Recovery,
+    now: () => number = () => performance.now(),
   ) {
     const { maxBatch } = warmUp;
     const batched = maxBatch > 0;
     this.identity = identity;
-    this.signature = { inputs: instances[0].signature.inputs, outputs: warmUp.outputs };
+    this.#model = { inputs: instances[0].signature.inputs, outputs: warmUp.outputs };
+    this.signature = policy.pipeline?.signature ?? this.#model;
     this.maxBatch = maxBatch;
     this.instanceCount = instances.length;
     this.policy = policy;
@@ -97,17 +126,34 @@ export class ServedModel {
     const sizes = batchSizesUpTo(largestBatch);
     this.costs = new CostModel(sizes, policy.padBatches);
     for (const { bucket, rows, ms } of warmUp.timings) this.costs.seed(bucket, rows, ms);
-    const executor = new BatchExecutor({
-      instances,
-      signature: this.signature,
-      batched,
-      paddedSizes: batched && policy.padBatches ? sizes : undefined,
-      refuseNonFinite: policy.refuseNonFinite,
-      onRun: (rows, computeMs) => {
-        this.statistics.ran(rows, computeMs);
-        metrics.ran(rows, computeMs);
-      },
-    });
+    const executorOf = (instances: readonly ModelInstance[]) =>
+      new BatchExecutor({
+        instances,
+        signature: this.#model,
+        batched,
+        paddedSizes: batched && policy.padBatches ? sizes : undefined,
+        refuseNonFinite: policy.refuseNonFinite,
+        boundMs: (bucket, rows) => this.costs.boundMs(bucket, rows, now()),
+        onRun: (rows, computeMs) => {
+          this.statistics.ran(rows, computeMs);
+          metrics.ran(rows, computeMs);
+        },
+      });
+    this.#recovering =
+      recovery &&
+      new RecoveringExecutor({
+        model: `${identity.name}/${identity.version}`,
+        guard: recovery.guard,
+        capacityBytes: recovery.capacityBytes,
+        executor: executorOf(instances),
+        renew: async () => {
+          await Promise.all(this.#instances.map((instance) => instance.close()));
+          this.#instances = await recovery.reopen();
+          return executorOf(this.#instances);
+        },
+        ...dividingWork(batched),
+      });
+    const executor = this.#recovering ?? executorOf(instances);
     const { maxDelayMs } = policy;
     this.lane = scheduler.addLane({
       executor,
@@ -119,18 +165,50 @@ export class ServedModel {
   }
 
   /**
-   * Checks a request against the signature and queues it.
+   * Checks a request against the signature, has the pipeline prepare it, and queues it; its answer is the pipeline's.
+   *
+   * @throws WarmgateError as {@link submit} and `Pipeline.prepare` do
+   */
+  async prepareAndSubmit(
+    request: InferenceRequest,
+    demand: Demand,
+    { clock, caller }: Pick<Preparing, "clock" | "caller">,
+  ): Promise<RowsTicket> {
+    const { pipeline } = this.policy;
+    if (!pipeline) return this.submit(request, demand);
+    checkInputs(pipeline.signature, request.inputs);
+    // Before anything is decoded: what would be refused afterwards must not cost as much as what is not.
+    const rows = this.#rowsOf(request.inputs, demand.maxRows);
+    const { largestBatch } = this.lane.settings;
+    if (rows > largestBatch) {
+      const reason = `the batch has ${rows} rows; the largest this model takes is ${largestBatch}`;
+      throw new WarmgateError("batch_too_large", reason);
+    }
+    this.#preparing++;
+    try {
+      const prepared = await pipeline.prepare(request, { clock, caller, deadline: demand.deadline });
+      const ticket = this.submit(prepared.request, demand);
+      const finished = async (answer: Answer<Prediction>): Promise<Answer<Prediction>> => {
+        const outputs = await prepared.finish(answer.result.outputs);
+        return { ...answer, result: { ...answer.result, outputs } };
+      };
+      return { ...ticket, result: ticket.result.then(finished) };
+    } finally {
+      if (--this.#preparing === 0) this.#whenPrepared?.();
+    }
+  }
+
+  /**
+   * Checks a request against the model's own signature and queues it.
    *
    * @throws WarmgateError `input_mismatch`, `unknown_output`, `batch_too_large`, `overloaded`, `deadline_unreachable`
    */
   submit(request: InferenceRequest, { maxRows, ...demand }: Demand): RowsTicket {
-    const { signature, identity } = this;
+    const { identity } = this;
+    const signature = this.#model;
     checkInputs(signature, request.inputs);
     const outputs = selectOutputs(signature, request.outputs);
-    const rows = this.maxBatch > 0 ? batchRows(request.inputs) : 1;
-    if (maxRows > 0 && rows > maxRows) {
-      throw new WarmgateError("batch_too_large", `the batch has ${rows} rows, this tenant may send ${maxRows} at once`);
-    }
+    const rows = this.#rowsOf(request.inputs, maxRows);
     const { padding } = this.policy;
     const fit = padding && bucketOf(padding, request.inputs);
     const inputs = padding && fit ? padInputs(padding, request.inputs, fit.bucket) : request.inputs;
@@ -150,10 +228,22 @@ export class ServedModel {
     return { result: ticket.result.then(sliced), cancel: ticket.cancel, rows };
   }
 
+  /** Rows that a request asks for, as far as the tenant may. */
+  #rowsOf(inputs: readonly Tensor[], maxRows: number): number {
+    const rows = this.maxBatch > 0 ? batchRows(inputs) : 1;
+    if (maxRows > 0 && rows > maxRows) {
+      throw new WarmgateError("batch_too_large", `the batch has ${rows} rows, this tenant may send ${maxRows} at once`);
+    }
+    return rows;
+  }
+
   /** Answers what was taken in, then releases the model. Nothing may be submitted any more. */
   async close(): Promise<void> {
+    if (this.#preparing > 0) await new Promise<void>((resolve) => (this.#whenPrepared = resolve));
     await this.#scheduler.removeLane(this.lane);
+    await this.#recovering?.close();
     await Promise.all(this.#instances.map((instance) => instance.close()));
+    this.onClosed?.();
   }
 }
 

@@ -158,7 +158,8 @@ async function secondRunMs(inputs: readonly Tensor[], run: Run): Promise<number>
   return performance.now() - startedAt;
 }
 
-type Run = (inputs: readonly Tensor[]) => Promise<RunResult>;
+/** Runs a model once. */
+export type Run = (inputs: readonly Tensor[]) => Promise<RunResult>;
 
 function examples(specs: readonly TensorSpec[], rows: number, free: number, seed: number): Tensor[] {
   return specs.map((spec) => exampleInput(spec, rows, free, seed));
@@ -171,7 +172,7 @@ interface Derived {
 }
 
 /** Finds a size for the open dimensions with which the model runs, and runs it. */
-async function deriveFreeSize(specs: readonly TensorSpec[], run: Run): Promise<Derived> {
+export async function deriveFreeSize(specs: readonly TensorSpec[], run: Run): Promise<Derived> {
   const open = specs.some((spec) => spec.shape.slice(1).includes(-1));
   let reason = "";
   for (const free of open ? FREE_SIZES : [1]) {

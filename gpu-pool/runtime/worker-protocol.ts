@@ -6,6 +6,8 @@ import type { SessionSignature } from "./signature.ts";
 
 export interface WorkerSettings {
   readonly file: string;
+  /** Names of the files beside it that it may read weights from; left out: all that are there. */
+  readonly dataFiles?: readonly string[];
   readonly provider: "cpu" | "cuda";
   readonly deviceId: number;
   /** Threads that one run may use. */

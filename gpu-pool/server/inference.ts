@@ -50,7 +50,12 @@ export async function infer(
     const decodedAt = clock.now();
     const budget = timeBudget(stated, asked.parameters);
     const { tenant, maxRows } = exchange;
-    const ticket = model.submit(asked, { tenant, priority, deadline: arrivedAt + budget, maxRows });
+    const demand = { tenant, priority, deadline: arrivedAt + budget, maxRows };
+    const { pipeline } = model.policy;
+    const ticket = pipeline
+      ? await model.prepareAndSubmit(asked, demand, { clock, caller })
+      : model.submit(asked, demand);
+    const preparedAt = clock.now();
     // A caller that goes away takes its rows out of the queue.
     caller.onceGone(ticket.cancel);
     const { result, queuedMs, batchRows, deviceMs } = await ticket.result;
@@ -78,7 +83,8 @@ export async function infer(
       headerLength: encoded.headerLength,
       ...(binary ? { contentType: "application/octet-stream" } : {}),
       serverTiming:
-        `decode;dur=${round(decodedAt - startedAt)}, queue;dur=${round(queuedMs)}, ` +
+        `decode;dur=${round(decodedAt - startedAt)}, ` +
+        `${pipeline ? `prepare;dur=${round(preparedAt - decodedAt)}, ` : ""}queue;dur=${round(queuedMs)}, ` +
         `compute;dur=${round(result.computeMs)}, device;dur=${round(deviceMs)}, ` +
         `encode;dur=${round(finishedAt - answeredAt)}, batch;desc=${batchRows}`,
       headers: {

@@ -37,10 +37,11 @@ export async function rehearse(stage: Stage, models: readonly ServedModel[]): Pr
   }
 }
 
-function send({ host, port, key }: Stage, agent: Agent, { identity, signature }: ServedModel): Promise<void> {
+function send({ host, port, key }: Stage, agent: Agent, { identity, signature, policy }: ServedModel): Promise<void> {
   const { body, headerLength } = encodeInferenceRequest({
     parameters: {},
-    inputs: signature.inputs.map((spec) => exampleInput(spec, 1, FREE_SIZE, 0)),
+    // Made-up bytes are no picture: a pipeline refuses them at its first step.
+    inputs: policy.pipeline?.sample ?? signature.inputs.map((spec) => exampleInput(spec, 1, FREE_SIZE, 0)),
     binaryOutput: true,
   });
   const path = `/v2/models/${identity.name}/versions/${identity.version}/infer`;

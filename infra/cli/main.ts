@@ -29,6 +29,10 @@ const COMMANDS: Readonly<
   },
   usage: { summary: "what a tenant has used", run: async () => (await import("./admin/admin.ts")).usage },
   audit: { summary: "who changed what", run: async () => (await import("./admin/admin.ts")).audit },
+  models: {
+    summary: "models of a pool and on disk: list, inspect, compare, validate, load, unload",
+    run: async () => (await import("./models/models.ts")).models,
+  },
   test: { summary: "lint, types and all tests", run: async () => (await import("./test.ts")).test },
   conformance: {
     summary: "the Open Inference Protocol suite and real clients against a running stack",
@@ -37,6 +41,14 @@ const COMMANDS: Readonly<
   alerts: {
     summary: "the alerting rules, checked and replayed with promtool",
     run: async () => (await import("./alerts.ts")).alerts,
+  },
+  faults: {
+    summary: "scenarios of faults with real durations, as a table",
+    run: async () => (await import("./faults.ts")).faults,
+  },
+  soak: {
+    summary: "models replaced again and again under load: failures and memory",
+    run: async () => (await import("./soak.ts")).soak,
   },
   simulate: {
     summary: "the scheduler on simulated devices, as curves",

@@ -22,7 +22,7 @@ export interface StackOptions {
   readonly opsPort: number;
   readonly modelFolders: readonly string[];
   readonly poolAuth: "signed" | "open";
-  readonly provider: "cpu" | "cuda";
+  readonly provider: "cpu" | "cuda" | "prefer-cuda";
   /** Further options of the pool's command line. */
   readonly poolOptions?: readonly string[];
   readonly stateFolder: string;
@@ -84,6 +84,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       // There is no other node that requests could go to meanwhile.
       ...["--leave-ms", "0"],
       ...options.modelFolders.flatMap((models) => ["--models", models]),
+      ...["--models-cache", folder.file("models")],
       ...(options.poolOptions ?? []),
     ],
     signingKeys: secrets.poolSigningKeys,

@@ -10,12 +10,18 @@ import { describeStack } from "./welcome.ts";
 
 const HELP = `Usage: npm start [-- options]
 
-  --models <folder>        folder with ONNX models; may be given more than once (default: the models that ship)
+  --models <folder|url>    ONNX models in a folder, on a server (https://...) or in a bucket (s3://...); may be given
+                           more than once (default: the models that ship)
+  --poll-ms <n>            how often folders are looked at for new and changed models (0: never)
+  --models-poll-ms <n>     how often servers and buckets are (60000; 0: at the start only)
   --edge-port <port>       where the edge listens on 127.0.0.1 (8787)
   --pool-port <port>       where the pool takes the edge's requests (8000)
   --ops-port <port>        the pool's metrics, liveness and readiness (8002)
   --pool-auth signed|open  open lets tools on this machine call the pool without a signature (signed)
-  --provider cpu|cuda      what models run on (cpu)
+  --provider cpu|cuda|prefer-cuda
+                           what models run on (cpu); with prefer-cuda on the CPU where CUDA cannot be used
+  --device-memory-bytes <n>
+                           memory that models may take together (what a GPU has free)
   --slots <n>              runs that the device takes at once (the cores of a CPU, 1 on a GPU)
   --compute-threads <n>    threads that one run may use (1)
   --max-queue-ms <n>       device time that may wait ahead of a request, in milliseconds (2000)
@@ -29,7 +35,10 @@ const HELP = `Usage: npm start [-- options]
 
 const option = { type: "string" } as const;
 /** Handed to the pool as they are; it says what is wrong with them. */
-const POOL_OPTIONS = ["slots", "compute-threads", "max-queue-ms", "max-queue-items", "max-queue-bytes"] as const;
+const POOL_OPTIONS = [
+  ...(["poll-ms", "models-poll-ms", "device-memory-bytes", "slots", "compute-threads"] as const),
+  ...(["max-queue-ms", "max-queue-items", "max-queue-bytes"] as const),
+] as const;
 
 export async function start(args: string[]): Promise<number> {
   const { values } = parse(args);
@@ -43,7 +52,7 @@ export async function start(args: string[]): Promise<number> {
     opsPort: port(values["ops-port"], "--ops-port", 8002),
     modelFolders: values.models ?? [`${PROJECT_ROOT}gpu-pool/models`],
     poolAuth: oneOf(values["pool-auth"], "--pool-auth", ["signed", "open"]),
-    provider: oneOf(values.provider, "--provider", ["cpu", "cuda"]),
+    provider: oneOf(values.provider, "--provider", ["cpu", "cuda", "prefer-cuda"]),
     poolOptions: POOL_OPTIONS.flatMap((name) => (values[name] === undefined ? [] : [`--${name}`, values[name]])),
     stateFolder: values.state ?? `${PROJECT_ROOT}.warmgate`,
     clientAddressHeader: values["client-address-header"],
@@ -78,6 +87,9 @@ function parse(args: string[]) {
         "ops-port": option,
         "pool-auth": option,
         provider: option,
+        "poll-ms": option,
+        "models-poll-ms": option,
+        "device-memory-bytes": option,
         slots: option,
         "compute-threads": option,
         "max-queue-ms": option,

@@ -53,6 +53,11 @@ export const ERROR_KINDS = {
     meaning: "FP16, BF16 and BYTES that are not UTF-8 have no JSON form in the protocol.",
     remedy: "Send the input as binary tensor data; ask for the output with the parameter binary_data.",
   },
+  unreadable_input: {
+    status: 400,
+    meaning: "The model's pre-processing cannot read an element: a damaged, foreign or oversized picture, or no UTF-8.",
+    remedy: "The error text names the row. Send PNG, JPEG or WebP as binary tensor data, or as base64 in JSON.",
+  },
   input_mismatch: {
     status: 400,
     meaning:
@@ -217,6 +222,11 @@ export const ERROR_KINDS = {
     status: 503,
     meaning: "There is more work than can be finished in time, of all callers or of this one. Nothing was run.",
     remedy: "Send again after Retry-After, and less at a time.",
+  },
+  device_out_of_memory: {
+    status: 503,
+    meaning: "The device had no memory left for this request, not even with it alone in smaller parts.",
+    remedy: "Send again after Retry-After, with fewer rows or smaller ones if it stays.",
   },
   limiter_unavailable: {
     status: 503,

@@ -30,6 +30,25 @@ test("README's curl call reads the seven", async () => {
   }
 });
 
+test("README's commands show, inspect, check and compare models, and read a picture", async () => {
+  const stack = await startTestStack(["gpu-pool/models"]);
+  try {
+    const warmgate = `warmgate() { node infra/cli/warmgate.mjs "$@"; }`;
+    const own = (command: string) =>
+      command.replace(/^(?=npx warmgate models (?:ls|inspect|diff))(.*)$/gm, `$1 --state ${stack.stateFolder}`);
+    const commands = own(block("sh", "models ls")).replaceAll("npx warmgate", "warmgate");
+    const told = execFileSync("sh", ["-ec", [warmgate, commands].join("\n")], { encoding: "utf8", cwd: PROJECT });
+    assert.match(told, /^digits-image +1 +/m);
+    const picture = block("sh", "digits-image/infer")
+      .replace("http://127.0.0.1:8787", stack.edgeUrl)
+      .replace(".warmgate/demo-key", join(stack.stateFolder, "demo-key"));
+    const answer = execFileSync("sh", ["-c", picture], { encoding: "utf8", cwd: PROJECT });
+    assert.match(answer, /"name":"label","datatype":"BYTES","shape":\[1,3\],"data":\["7"/);
+  } finally {
+    await stack.stop();
+  }
+});
+
 test("README's commands make a tenant and a key that predicts, and tell its usage", async () => {
   const stack = await startTestStack(["gpu-pool/models"]);
   try {

@@ -4,6 +4,7 @@
  */
 export const FLOAT = 1;
 export const INT64 = 7;
+export const BOOL = 9;
 const OPSET = 18;
 const IR_VERSION = 8;
 
@@ -18,19 +19,22 @@ export interface Graph {
 }
 
 /** @returns the bytes of model.onnx */
-export function model({ nodes, initializers, inputs, outputs }: Graph): Uint8Array {
-  const graph = concat([
+export function model(graph: Graph): Uint8Array {
+  return concat([
+    number(1, IR_VERSION),
+    field(2, text("warmgate-tests")),
+    field(7, graphBytes(graph)),
+    field(8, concat([field(1, text("")), number(2, OPSET)])),
+  ]);
+}
+
+function graphBytes({ nodes, initializers, inputs, outputs }: Graph): Uint8Array {
+  return concat([
     ...nodes.map((bytes) => field(1, bytes)),
     field(2, text("test")),
     ...initializers.map((bytes) => field(5, bytes)),
     ...inputs.map((bytes) => field(11, bytes)),
     ...outputs.map((bytes) => field(12, bytes)),
-  ]);
-  return concat([
-    number(1, IR_VERSION),
-    field(2, text("warmgate-tests")),
-    field(7, graph),
-    field(8, concat([field(1, text("")), number(2, OPSET)])),
   ]);
 }
 
@@ -55,6 +59,23 @@ export function integerAttribute(name: string, value: number): Uint8Array {
 
 export function integersAttribute(name: string, values: readonly number[]): Uint8Array {
   return concat([field(1, text(name)), ...values.map((value) => number(8, value)), number(20, 7)]);
+}
+
+/** A graph within a node: the body of a loop. */
+export function graphAttribute(name: string, graph: Graph): Uint8Array {
+  return concat([field(1, text(name)), field(6, graphBytes(graph)), number(20, 5)]);
+}
+
+/** A constant FP32 tensor whose values are in another file. */
+export function externalFloatTensor(name: string, dims: readonly number[], location: string): Uint8Array {
+  const entry = concat([field(1, text("location")), field(2, text(location))]);
+  return concat([
+    ...dims.map((size) => number(1, size)),
+    number(2, FLOAT),
+    field(8, text(name)),
+    field(13, entry),
+    number(14, 1),
+  ]);
 }
 
 /** A constant FP32 tensor. */

@@ -9,8 +9,8 @@ const reaching = (reach: string) => codes.filter((code) => fallsBack(code) === r
 describe("a fallback chain is tried", () => {
   test("as a whole after failures of the pool and of the model, and after no others", () => {
     assert.deepEqual(reaching("all"), [
-      ...["bad_pool_response", "draining", "hardware_unavailable", "internal", "model_failed", "model_not_ready"],
-      ...["non_finite_output", "overloaded", "pool_unavailable"],
+      ...["bad_pool_response", "device_out_of_memory", "draining", "hardware_unavailable", "internal"],
+      ...["model_failed", "model_not_ready", "non_finite_output", "overloaded", "pool_unavailable"],
     ]);
   });
 

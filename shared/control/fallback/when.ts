@@ -12,6 +12,7 @@ const REACHES: Readonly<Partial<Record<ErrorCode, FallbackReach>>> = {
   hardware_unavailable: "all",
   model_not_ready: "all",
   overloaded: "all",
+  device_out_of_memory: "all",
   draining: "all",
   bad_pool_response: "all",
   internal: "all",
