@@ -100,7 +100,7 @@ function namedOperands<Operand extends string>(
 }
 
 /** Terminals obey some characters that JSON leaves as they are. */
-function jsonText(value: unknown): string {
+export function jsonText(value: unknown): string {
   return JSON.stringify(value, null, 2).replace(
     /[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
