@@ -19,6 +19,8 @@ export interface LoneEdgeOptions {
   readonly poolNodes?: readonly string[];
   /** What it signs with, if not with the keys of its own folder. */
   readonly signingKeys?: string;
+  /** Told what the Worker logs: one or more lines. */
+  readonly log?: (lines: string) => void;
 }
 
 /** @param stateFolder what an earlier edge has left there is kept */
@@ -32,7 +34,7 @@ export async function startLoneEdge(stateFolder: string, options: LoneEdgeOption
     poolNodes: options.poolNodes,
     poolSigningKeys: options.signingKeys ?? poolSigningKeys,
     ...{ apiKeyPepper, environment: "local", stateFolder: join(stateFolder, "edge-state") },
-    log: () => undefined,
+    log: options.log ?? (() => undefined),
   });
   const keys = await seedLocalTenants(edge.controlPlane, folder, apiKeyPepper, "local");
   return { edgeUrl: edge.url, adminKey: keys.admin, stateFolder, stop: () => edge.dispose() };

@@ -54,6 +54,8 @@ export interface FakeNodeOptions {
   readonly name: string;
   /** In the form of POOL_SIGNING_KEYS; the first signs announcements. */
   readonly signingKeys: string;
+  /** `cpu` unless given. */
+  readonly hardware?: string;
   /** Those of `IDENTITY_MODELS` unless given. */
   readonly models?: readonly FakeModel[];
   /** Origin of the edge; without it the node is found by `GET /pool/node` only. */
@@ -83,11 +85,11 @@ export class FakeNode {
   #announcer: Announcer | undefined;
   #silent = false;
 
-  constructor({ name, signingKeys, models }: FakeNodeOptions) {
+  constructor({ name, signingKeys, models, hardware = "cpu" }: FakeNodeOptions) {
     this.#models = models ?? IDENTITY_MODELS.map((model) => identityModel(model));
     const reject = (reason: RejectionReason) => void this.rejected.push(reason);
     this.#authenticator = new SignatureAuthenticator(parseSigningKeys(signingKeys), Date.now, reject);
-    const identity = { node: name, device: "cpu", hardware: "cpu", provider: "cpu", startedAt: Date.now() };
+    const identity = { node: name, device: "cpu", hardware, provider: "cpu", startedAt: Date.now() };
     this.#description = new NodeDescription(identity, { ready: true, served: () => this.#models }, this);
     this.#server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) =>
       this.#serve(request, response),

@@ -29,8 +29,8 @@ export interface Evidence {
   readonly edgeLog: readonly string[];
   /** Every node that may have answered. Empty for nodes without metrics. */
   readonly pools: readonly PoolFigures[];
-  /** How much later than its deadline an answer may be, in milliseconds. */
-  readonly slackMs?: number;
+  /** How much later than its deadline an answer may be, in milliseconds; 50 unless given. */
+  readonly slackMs?: number | ((record: ClientRecord) => number);
 }
 
 const SLACK_MS = 50;
@@ -46,10 +46,11 @@ const answerSchema = z.object({
 
 /** @returns what is broken, in words, each beginning with the name of the invariant; empty when nothing is */
 export function brokenInvariants({ records, markers, edgeLog, pools, slackMs = SLACK_MS }: Evidence): string[] {
+  const slackOf = typeof slackMs === "number" ? () => slackMs : slackMs;
   const words = new Map([...markers].map(([tenant, marker]) => [tenant, wordPattern(marker)]));
   return [
     ...answersPerRequest(records),
-    ...records.flatMap((record) => brokenInRecord(record, words, slackMs)),
+    ...records.flatMap((record) => brokenInRecord(record, words, slackOf)),
     ...brokenInLog(records, edgeLog),
     ...inputsInLog(edgeLog, words),
     ...brokenInMetrics(records, pools),
@@ -66,7 +67,11 @@ function answersPerRequest(records: readonly ClientRecord[]): string[] {
     .map(([id, count]) => `I1: request ${id} was answered ${count} times`);
 }
 
-function brokenInRecord(record: ClientRecord, words: ReadonlyMap<string, RegExp>, slackMs: number): string[] {
+function brokenInRecord(
+  record: ClientRecord,
+  words: ReadonlyMap<string, RegExp>,
+  slackOf: (record: ClientRecord) => number,
+): string[] {
   const { id, tenant, sentAt, deadlineMs, outcome } = record;
   const who = `request ${id} of ${tenant}`;
   if (outcome.kind === "unanswered") return [`I1: ${who} was not answered: ${outcome.reason}`];
@@ -74,8 +79,10 @@ function brokenInRecord(record: ClientRecord, words: ReadonlyMap<string, RegExp>
   const answered = outcome.headers[REQUEST_ID];
   if (answered !== id) broken.push(`I1: ${who} got the answer of ${answered === undefined ? "nobody" : answered}`);
   const tookMs = outcome.answeredAt - sentAt;
-  if (tookMs > deadlineMs + slackMs) {
-    broken.push(`I2: ${who} was answered after ${Math.round(tookMs)} ms, with a deadline of ${deadlineMs} ms`);
+  if (tookMs > deadlineMs && tookMs > deadlineMs + slackOf(record)) {
+    broken.push(
+      `I2: ${who} was answered ${outcome.status} after ${Math.round(tookMs)} ms, with a deadline of ${deadlineMs} ms`,
+    );
   }
   broken.push(...foreignData(record, outcome, words, who));
   if (outcome.status >= 400) broken.push(...brokenInErrorReply(outcome, id, who));

@@ -150,6 +150,48 @@ describe("paced clients", () => {
     assert.deepEqual([counts, broken.length], [[3, 2], 5], broken.join("\n"));
   });
 
+  test("who is refused for now asks again at once, as often as told, each time under an id of its own", async () => {
+    const tenants = [{ tenant: "acme", key: "key-a", perSecond: 50, retries: 2 }];
+    const { asked, records } = await traffic(
+      (one, response) => void response.writeHead(503, { "retry-after": "1", "x-request-id": one.id }).end("{}"),
+      { tenants, firstElement: 700 },
+    );
+    const first = asked.filter(({ id }) => /^acme-1-\d+$/.test(id));
+    assert.ok(first.length > 5);
+    assert.equal(asked.length, 3 * first.length);
+    assert.deepEqual(records.map(({ id }) => id).sort(), asked.map(({ id }) => id).sort());
+    for (const { id, input } of first) {
+      const again = asked.filter((other) => other.id.startsWith(`${id}-`));
+      assert.deepEqual(
+        again.map((other) => other.input.data),
+        [input.data, input.data],
+      );
+      assert.ok(Number(input.data[1]) >= 700);
+    }
+  });
+
+  test("say which class they are of and whatever else they are told to", async () => {
+    const told = new Set<string>();
+    const edge = createServer(async (request, response) => {
+      const { parameters } = JSON.parse(Buffer.concat(await request.toArray()).toString());
+      told.add(`${JSON.stringify(parameters)} ${request.headers["x-warmgate-hardware"]}`);
+      response.end("{}");
+    });
+    edge.listen(0, "127.0.0.1");
+    await once(edge, "listening");
+    const address = edge.address();
+    assert.ok(typeof address === "object" && address);
+    const clients = new PacedClients({
+      url: `http://127.0.0.1:${address.port}`,
+      tenants: [{ tenant: "acme", key: "key-a", perSecond: 100, priority: 3 }],
+      ...{ deadlineMs: 1_000, seed: 1, headers: { "x-warmgate-hardware": "big" } },
+    });
+    await delay(100);
+    await clients.stop();
+    edge.close();
+    assert.deepEqual([...told], ['{"priority":3} big']);
+  });
+
   test("a client that was held up itself says so", async () => {
     let isBlocked = false;
     const { clients } = await traffic(

@@ -14,16 +14,20 @@
  * more than `MOST_IN_FLIGHT` is counted as not answered. Worst case: this shares its event loop with whatever else the test runs, so
  * answers seem late by as long as that was blocked; `worstDelayMs` says how long that was.
  */
-import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
-import { REQUEST_ID, TIMEOUT_MS } from "../../../shared/protocol/headers.ts";
+import { Agent } from "node:http";
 import { ArrivalTimes, seededRandom } from "../../bench/arrivals.ts";
-import type { ClientRecord, JsonTensor, Outcome } from "./client-record.ts";
+import type { ClientRecord, Outcome } from "./client-record.ts";
+import { callIdentity, unanswered } from "./identity-call.ts";
 import { IDENTITY_INPUT, IDENTITY_MODELS, IDENTITY_OUTPUT, type IdentityModel } from "./identity-models.ts";
 
 export interface TenantTraffic {
   readonly tenant: string;
   readonly key: string;
   readonly perSecond: number;
+  /** From 1, the most important, to 4; said with each request. */
+  readonly priority?: number;
+  /** How often a request that was refused for now is sent again, at once and under another id; 0 unless given. */
+  readonly retries?: number;
 }
 
 export interface PacedClientsOptions {
@@ -35,6 +39,10 @@ export interface PacedClientsOptions {
   /** Said to the edge with each request. */
   readonly deadlineMs: number;
   readonly seed: number;
+  /** The element that tells the first input from the others, which count up from it; 0 unless given. */
+  readonly firstElement?: number;
+  /** Sent with each request. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Inputs count up from 0 and stay below, so that no input is a marker. An FP32 holds every whole number up to 2^24. */
@@ -42,8 +50,8 @@ const FIRST_MARKER = 9_000_000;
 const MOST_IN_FLIGHT = 4_096;
 /** Less than any server keeps an unused connection: one that is just being closed would lose the next request. */
 const UNUSED_MS = 2_000;
-/** How long after its deadline an answer is still waited for. */
-const PATIENCE_MS = 5_000;
+/** Refusals that a client in a hurry answers by asking again. */
+const REFUSED_FOR_NOW: ReadonlySet<number> = new Set([429, 503, 504]);
 
 export class PacedClients {
   /** By tenant: what all of its inputs hold. */
@@ -105,61 +113,32 @@ export class PacedClients {
     }
   }
 
-  async #send({ tenant, key }: TenantTraffic): Promise<void> {
-    const { deadlineMs, seed } = this.#options;
+  async #send({ tenant, key, priority, retries = 0 }: TenantTraffic): Promise<void> {
+    const { deadlineMs, seed, url, headers = {}, firstElement = 0 } = this.#options;
     const count = this.#count++;
-    const id = `${tenant}-${seed}-${count}`;
     const model = this.#models[Math.floor(this.#random() * this.#models.length)] ?? this.#models[0];
     if (!model) throw new Error("there is no model to ask");
-    const elements = [Number(this.markers.get(tenant)), count];
+    const elements = [Number(this.markers.get(tenant)), firstElement + count];
     const data = model.datatype === "BYTES" ? elements.map(String) : elements;
     const tensor = { datatype: model.datatype, shape: [1, data.length], data };
-    const sentAt = performance.now();
-    const outcome =
-      this.#inFlight.size < MOST_IN_FLIGHT
-        ? await this.#exchange(model, key, id, { name: IDENTITY_INPUT, ...tensor })
-        : unanswered(`${MOST_IN_FLIGHT} requests are in flight`);
     const outputs = [{ name: IDENTITY_OUTPUT, ...tensor }];
-    this.#records.push({ id, tenant, sentAt, deadlineMs, expected: { kind: "outputs", outputs }, outcome });
-  }
-
-  #exchange({ name }: IdentityModel, key: string, id: string, input: JsonTensor): Promise<Outcome> {
-    const { url, deadlineMs } = this.#options;
-    const body = JSON.stringify({ inputs: [input] });
-    const { promise, resolve } = Promise.withResolvers<Outcome>();
-    const request = httpRequest(`${url}/v2/models/${name}/infer`, {
-      method: "POST",
-      agent: this.#agent,
-      headers: {
-        ...{ authorization: `Bearer ${key}`, "content-type": "application/json" },
-        ...{ [REQUEST_ID]: id, [TIMEOUT_MS]: String(deadlineMs), "content-length": Buffer.byteLength(body) },
-      },
-    });
-    const patience = setTimeout(
-      () => request.destroy(new Error(`nothing came for ${deadlineMs + PATIENCE_MS} ms`)),
-      deadlineMs + PATIENCE_MS,
-    );
-    request.on("response", (response) => void readAnswer(response).then(resolve, (error) => resolve(failed(error))));
-    request.on("error", (error) => resolve(failed(error)));
-    request.on("close", () => clearTimeout(patience));
-    request.end(body);
-    return promise;
+    for (let retry = 0; retry <= retries; retry++) {
+      const id = `${tenant}-${seed}-${count}${retry === 0 ? "" : `-${retry}`}`;
+      const sentAt = performance.now();
+      const outcome =
+        this.#inFlight.size < MOST_IN_FLIGHT
+          ? await callIdentity({
+              ...{ url, agent: this.#agent, model: model.name, key, id, deadlineMs, headers },
+              input: { name: IDENTITY_INPUT, ...tensor },
+              ...(priority === undefined ? {} : { parameters: { priority } }),
+            })
+          : unanswered(`${MOST_IN_FLIGHT} requests are in flight`);
+      this.#records.push({ id, tenant, sentAt, deadlineMs, expected: { kind: "outputs", outputs }, outcome });
+      if (!isRefusedForNow(outcome)) return;
+    }
   }
 }
 
-async function readAnswer(response: IncomingMessage): Promise<Outcome> {
-  const body = Buffer.concat(await response.toArray()).toString();
-  const answeredAt = performance.now();
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(response.headersDistinct)) headers[name] = value?.join(", ") ?? "";
-  return { kind: "answered", status: response.statusCode ?? 0, headers, body, answeredAt };
-}
-
-function failed(error: unknown): Outcome {
-  if (!(error instanceof Error)) return unanswered(String(error));
-  return unanswered("code" in error ? `${error.code}: ${error.message}` : error.message);
-}
-
-function unanswered(reason: string): Outcome {
-  return { kind: "unanswered", reason };
+function isRefusedForNow(outcome: Outcome): boolean {
+  return outcome.kind === "answered" && REFUSED_FOR_NOW.has(outcome.status);
 }
