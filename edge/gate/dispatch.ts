@@ -17,12 +17,12 @@ import type { PriorityClass } from "../../shared/protocol/priority.ts";
 import type { EdgeSettings } from "../environment.ts";
 import { chooseNode, type NodeChoice } from "../pool/choose-node.ts";
 import type { Capability, PoolView } from "../pool/pool-view.ts";
-import { forward, type LoadWord, type PoolAnswer, type PoolCall } from "./forward.ts";
+import { forward, type LoadWord, type PoolAnswer, type PoolCall, SilentNodeError } from "./forward.ts";
 import { nodeStates } from "./pool-view.ts";
 import type { Routed } from "./route.ts";
 
-/** With less time than this a silent node may be a busy one. */
-const TELLING_BUDGET_MS = 1_000;
+/** With less time than this a node that is silent may be one that is held up for a moment. */
+const TELLING_MS = 200;
 /** With less time than this, beside what a run is expected to take, a retry would be in vain. */
 const RETRY_MARGIN_MS = 10;
 
@@ -64,8 +64,6 @@ export async function dispatch(
   settings: EdgeSettings,
   trail: Trail,
 ): Promise<PoolAnswer> {
-  const { guards } = nodeStates;
-  guards.attempted();
   const first = nodeFor(view, routed, sending.tenant, trail, Date.now());
   try {
     return await send(first, routed.capability, 1, sending, settings, trail);
@@ -75,7 +73,7 @@ export async function dispatch(
     const needMs = RETRY_MARGIN_MS + nodeStates.load(first).runMs;
     if (sending.deadline - now < needMs) throw error;
     const second = otherNode(view, routed.capability, routed.hardware, sending.tenant, first.node, trail, now);
-    if (!second || !guards.retries()) throw error;
+    if (!second || !nodeStates.guards.retries()) throw error;
     try {
       return await send(second, routed.capability, 2, sending, settings, trail);
     } catch (again) {
@@ -121,25 +119,33 @@ async function send(
   const budgetMs = hopBudgetMs(deadline - startedAt);
   if (budgetMs === undefined) throw tooLate();
   // Of what no node is known to have nothing is known.
-  if (model !== undefined) admitToNode(node, model, sending, startedAt, trail);
+  if (model !== undefined) admitToNode(node, model, sending, budgetMs, startedAt, trail);
+  // What is not sent pays for no retry: a tenth is meant of what comes to the nodes.
+  if (attemptNumber === 1) nodeStates.guards.attempted();
   const attempt: Attempt = { node, outcome: "answered", ms: 0 };
   trail.attempts.push(attempt);
   nodeStates.begun(node);
   let deviceMs: number | undefined;
+  let outcome: CallOutcome = "ok";
   try {
-    const onLoad = (load: LoadWord) => hear(node, tenant, load);
+    const onLoad = (load: LoadWord) => hear(node, model, tenant, load);
     const patienceMs = deadline - startedAt;
     const call = { ...sending, budgetMs, patienceMs, attempt: attemptNumber, onLoad };
     const answer = await forward(call, url, settings, startedAt);
     deviceMs = answer.usage.deviceMs;
+    if (model !== undefined && deviceMs > 0) nodeStates.guards.ran(node, model, deviceMs);
     return answer;
   } catch (error) {
     attempt.outcome = codeOf(error);
+    outcome = outcomeOf(error);
+    // Held up for a moment, or busy with what it was sent before: dead it is not.
+    const isShort = deadline - startedAt < TELLING_MS;
+    const isLate = isShort || (model !== undefined && nodeStates.guards.spokeSince(node, model, startedAt));
+    if (error instanceof SilentNodeError && isLate) outcome = "ignored";
     throw error;
   } finally {
     const now = Date.now();
     attempt.ms = now - startedAt;
-    const outcome = outcomeOf(attempt.outcome, budgetMs);
     nodeStates.ended(node, outcome === "failed" ? "failed" : "answered", deviceMs, now);
     if (model !== undefined) {
       nodeStates.guards.ended(node, model, outcome, startedAt, now);
@@ -149,9 +155,15 @@ async function send(
 }
 
 /** @throws WarmgateError in the node's stead, where it is known to refuse, to be late or to fail */
-function admitToNode(node: string, model: string, sending: Sending, now: number, trail: Trail): void {
+function admitToNode(
+  node: string,
+  model: string,
+  { tenant, priority }: Sending,
+  budgetMs: number,
+  now: number,
+  trail: Trail,
+): void {
   const { guards } = nodeStates;
-  const { tenant, priority, deadline } = sending;
   const ask = { node, model, tenant, priority };
   const probability = guards.rejects(ask, now);
   const refuse = (by: NonNullable<Trail["shed"]>, error: WarmgateError) => {
@@ -162,7 +174,7 @@ function admitToNode(node: string, model: string, sending: Sending, now: number,
   const word = guards.word(node, tenant, now);
   if (word) {
     const { ownWaitMs: waitMs, admissionLevel, at } = word;
-    const request = { priorityClass: priority, tenant, remainingMs: deadline - now, runMs: 0 };
+    const request = { priorityClass: priority, tenant, remainingMs: budgetMs, runMs: guards.runMs(node, model) };
     const decision = shedDecision({ waitMs, admissionLevel, ageMs: now - at }, request, now, Math.random());
     if (decision.kind === "refuse") {
       const again = { retryAfterSeconds: Math.max(1, Math.ceil(decision.retryAfterMs / 1_000)) };
@@ -189,18 +201,22 @@ function admitToNode(node: string, model: string, sending: Sending, now: number,
   if (!guards.begin(node, model, now)) throw refuse("breaker", failing(guards.closedForMs(node, model, now)));
 }
 
-function hear(node: string, tenant: string, { waitMs, ownWaitMs, admissionLevel }: LoadWord): void {
+function hear(
+  node: string,
+  model: string | undefined,
+  tenant: string,
+  { waitMs, ownWaitMs, admissionLevel }: LoadWord,
+): void {
   const at = Date.now();
   nodeStates.told(node, waitMs, at);
-  nodeStates.guards.heard(node, tenant, { ownWaitMs, admissionLevel, at });
+  nodeStates.guards.heard(node, model, tenant, { ownWaitMs, admissionLevel, at });
 }
 
-/** Load that is shed, and what a request brought upon itself, are no ill health. */
-function outcomeOf(code: string, budgetMs: number): CallOutcome {
-  if (code === "answered") return "ok";
-  if (code === "deadline_exceeded") return budgetMs >= TELLING_BUDGET_MS ? "failed" : "ignored";
-  if (code === "pool_unavailable" || code === "bad_pool_response" || code === "internal") return "failed";
-  return "ignored";
+/** Load that is shed, and what a request brought upon itself, are no ill health; nor is a node's own word that it will be late. */
+function outcomeOf(error: unknown): CallOutcome {
+  if (error instanceof SilentNodeError) return "failed";
+  const code = codeOf(error);
+  return code === "pool_unavailable" || code === "bad_pool_response" || code === "internal" ? "failed" : "ignored";
 }
 
 const REFUSED_FOR_LOAD: ReadonlySet<string> = new Set(["overloaded", "deadline_unreachable"]);

@@ -50,7 +50,7 @@ export interface LoadWord {
   /** What a request of the default class would wait, in milliseconds, and one of the tenant that was replied to. */
   readonly waitMs: number;
   readonly ownWaitMs: number;
-  /** 1 to 512: importances from here on are not wanted. */
+  /** 1 to 512: importances from here on are not wanted, of the one that it falls in its fraction is. */
   readonly admissionLevel: number;
 }
 
@@ -63,6 +63,13 @@ export interface PoolAnswer {
   readonly usage: { readonly rows: number; readonly deviceMs: number };
   /** Digest of what made the answer; null where it is none of a model. */
   readonly artefact: string | null;
+}
+
+/** The node had not answered when the time was up: it did not even say that it would be late. */
+export class SilentNodeError extends WarmgateError {
+  constructor() {
+    super("deadline_exceeded", "the time budget ran out before the pool answered");
+  }
 }
 
 const LARGEST_ANSWER = 32 * 1024 * 1024;
@@ -101,7 +108,7 @@ export async function forward(
       ...(method === "GET" ? {} : { body }),
     });
   } catch (cause) {
-    if (signal.aborted) throw expired();
+    if (signal.aborted) throw new SilentNodeError();
     throw new WarmgateError("pool_unavailable", "the pool cannot be reached", { retryAfterSeconds: 1, cause });
   }
   const load = readLoad(response.headers.get(POOL_LOAD));
@@ -116,7 +123,7 @@ export async function forward(
       call.hold,
     );
   } catch (cause) {
-    if (signal.aborted) throw expired();
+    if (signal.aborted) throw new SilentNodeError();
     if (cause instanceof WarmgateError) throw cause;
     throw new WarmgateError("bad_pool_response", "the pool's answer was cut off", { cause });
   }
@@ -155,7 +162,9 @@ function refusal(response: Response, body: Uint8Array): WarmgateError {
     });
   }
   const retryAfter = response.headers.get("retry-after");
-  const seconds = retryAfter !== null && /^\d{1,5}$/.test(retryAfter) ? Number(retryAfter) : undefined;
+  const given = retryAfter !== null && /^\d{1,5}$/.test(retryAfter) ? Number(retryAfter) : undefined;
+  // Every 503 says when to come back, also where the node does not.
+  const seconds = given ?? (response.status === 503 ? 1 : undefined);
   return new WarmgateError(code, error, seconds === undefined ? {} : { retryAfterSeconds: seconds });
 }
 
@@ -172,7 +181,7 @@ function parseJson(body: Uint8Array): unknown {
 }
 
 function readLoad(header: string | null): LoadWord | undefined {
-  const match = /^wait=(\d{1,9}\.\d);level=(\d{1,3});slots=\d{1,4};own=(\d{1,9}\.\d)$/.exec(header ?? "");
+  const match = /^wait=(\d{1,9}\.\d);level=(\d{1,3}(?:\.\d{1,2})?);slots=\d{1,4};own=(\d{1,9}\.\d)$/.exec(header ?? "");
   if (!match) return undefined;
   return { waitMs: Number(match[1]), admissionLevel: Number(match[2]), ownWaitMs: Number(match[3]) };
 }
@@ -188,8 +197,4 @@ function prefixed(serverTiming: string | null): string {
     .split(", ")
     .map((stage) => `pool-${stage}`)
     .join(", ");
-}
-
-function expired(): WarmgateError {
-  return new WarmgateError("deadline_exceeded", "the time budget ran out before the pool answered");
 }

@@ -50,7 +50,7 @@ describe("the guards of models", () => {
   test("a word is for the tenant that it was said to", () => {
     const guards = new ModelGuards();
     const word = { ownWaitMs: 5, admissionLevel: 512, at: 10 };
-    guards.heard("a", "acme", word);
+    guards.heard("a", "m", "acme", word);
     assert.equal(guards.word("a", "acme", 11), word);
     assert.equal(guards.word("a", "other", 11), undefined);
     assert.equal(guards.word("a", "acme", 10_010), undefined);

@@ -12,13 +12,13 @@ import { hopBudgetMs } from "../../shared/control/resilience/hop-budget.ts";
 import { asWarmgateError } from "../../shared/protocol/errors.ts";
 import type { RuleStep } from "../../shared/protocol/fallback.ts";
 import { type RouteContract, routedVersions } from "../../shared/protocol/model-route.ts";
-import { decodeInferenceResponse } from "../../shared/protocol/response.ts";
 import type { InferenceRequest, InferenceResponse } from "../../shared/protocol/tensor.ts";
 import { cacheStatus } from "../cache/cache-status.ts";
 import { cacheable, predictions, USUAL_TTL_SECONDS } from "../gate/cache.ts";
 import { dispatch, type Trail } from "../gate/dispatch.ts";
 import type { Permit } from "../gate/limit.ts";
 import type { Use } from "../gate/meter.ts";
+import { readAnswer } from "../gate/read-answer.ts";
 import { reply } from "../gate/reply.ts";
 import type { Routed } from "../gate/route.ts";
 import { logCause } from "../telemetry/request-log.ts";
@@ -93,7 +93,7 @@ async function fromVersion(asked: Asked, version: string): Promise<Degraded | un
   const own: Trail = { attempts: [] };
   try {
     const answer = await dispatch(view, routed, sendingOf(asked, routed), settings, own);
-    const response = decodeInferenceResponse(answer.body, answer.headerLength);
+    const response = readAnswer(answer, routed);
     const cached = await cacheable(routed, scope, maxRows);
     if (typeof cached !== "string" && !wish.noStore && answer.artefact === cached.artefact) {
       const ttlSeconds = routed.route?.cache.ttlSeconds ?? USUAL_TTL_SECONDS;

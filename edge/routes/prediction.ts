@@ -3,7 +3,6 @@
  * and where a rollout or a shadow wants to know, observed. Where all of it fails, its route's fallback chain has the last word (`degraded.ts`).
  */
 import { WarmgateError } from "../../shared/protocol/errors.ts";
-import { decodeInferenceResponse } from "../../shared/protocol/response.ts";
 import { type BypassReason, type CacheResult, cacheStatus } from "../cache/cache-status.ts";
 import type { StoredPrediction } from "../cache/stored-prediction.ts";
 import { type Cacheable, predictions, USUAL_TTL_SECONDS } from "../gate/cache.ts";
@@ -11,6 +10,7 @@ import { dispatch } from "../gate/dispatch.ts";
 import type { PoolAnswer } from "../gate/forward.ts";
 import type { Permit } from "../gate/limit.ts";
 import { type Observed, observe } from "../gate/observe.ts";
+import { readAnswer } from "../gate/read-answer.ts";
 import { type Answer, reply } from "../gate/reply.ts";
 import type { RequestRecord } from "../telemetry/request-record.ts";
 import { type Admitted, keepAliveOf } from "./admission.ts";
@@ -83,7 +83,7 @@ function known(
 async function made(asked: Asked, permit: Permit, about: Cacheable): Promise<Response> {
   const { context, settings, wish, routed } = asked;
   const answer = await fromPool(asked);
-  const response = decodeInferenceResponse(answer.body, answer.headerLength);
+  const response = readAnswer(answer, routed);
   observe(observed(asked), { response, ms: answer.ms });
   // Filed under what made it: the model may have been replaced since the edge last looked.
   const mayKeep = !wish.noStore && answer.artefact === about.artefact;
@@ -104,7 +104,7 @@ async function uncached(asked: Asked, permit: Permit, reason: BypassReason): Pro
   record.cacheStatus = cacheStatus({ kind: "bypass", reason });
   let encoded: Answer;
   if (routed.decoded.kind === "tensors") {
-    const response = decodeInferenceResponse(answer.body, answer.headerLength);
+    const response = readAnswer(answer, routed);
     observe(observed(asked), { response, ms: answer.ms });
     record.version = response.modelVersion;
     encoded = inCallersForm({ ...response, modelName: name }, routed.decoded.request);

@@ -48,7 +48,7 @@ const MARGIN_SPREADS = 1.5;
 export interface SchedulerSettings extends QueueLimits {
   /** Runs that the device takes at once. */
   readonly slots: number;
-  /** Mean queueing time above which the admission level falls, in milliseconds. */
+  /** Mean queueing time up to which the admission level never falls, in milliseconds. */
   readonly overloadedWaitMs: number;
   /** A tenant's weight in sharing the device, above 0. */
   readonly weightOf: (tenant: string) => number;
@@ -62,7 +62,7 @@ export interface SchedulerSettings extends QueueLimits {
 export interface DeviceLoad {
   /** Time that a request of the default class would wait now, in milliseconds. */
   readonly waitMs: number;
-  /** Requests whose importance is below this should be sent; see shared/control/importance.ts. */
+  /** Up to which importance requests should be sent, 1 to 512 with a fraction; see shared/control/importance.ts. */
   readonly admissionLevel: number;
   readonly slots: number;
 }
@@ -390,7 +390,8 @@ export class DeviceScheduler<Item, Result> {
     for (const one of batch) {
       this.#queue.remove(lane, one);
       this.#usage.used(one.level, one.submission.rows * perRowMs, now);
-      this.#level.waited(now - one.submittedAt);
+      const affordableMs = Math.min(one.latestStart - one.submittedAt, this.#settings.maxQueueMs);
+      this.#level.waited(now - one.submittedAt, Math.max(0, affordableMs));
       this.#alarm.setFor(one.deadline);
       if (one.waiters.length === 0 || one.deadline <= now) lane.counts.deadWork += one.submission.rows;
     }

@@ -56,7 +56,7 @@ export class NodeDescription {
       sequence: ++this.#sequence,
       ready: this.#repository.ready && !draining,
       catalogue: this.catalogue,
-      load: { waitMs, admissionLevel, slots },
+      load: { waitMs, admissionLevel: Math.ceil(admissionLevel), slots },
     };
   }
 

@@ -132,7 +132,7 @@ describe("concurrency", () => {
     assert.equal(late.status, 504);
     assert.equal(JSON.parse(late.body.toString()).code, "deadline_unreachable");
     assert.match(late.headers.get("retry-after") ?? "", /^[1-9][0-9]*$/);
-    assert.match(late.headers.get("x-warmgate-load") ?? "", /^wait=\d+\.\d;level=\d+;slots=\d+;own=\d+\.\d$/);
+    assert.match(late.headers.get("x-warmgate-load") ?? "", /^wait=\d+\.\d;level=\d+\.\d\d;slots=\d+;own=\d+\.\d$/);
     await Promise.all(running);
   });
 

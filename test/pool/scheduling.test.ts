@@ -49,7 +49,7 @@ describe("scheduling", () => {
 
   test("each answer says how busy the device is, and what it cost the device", async () => {
     const { headers } = await ask({});
-    assert.match(headers.get("x-warmgate-load") ?? "", /^wait=\d+\.\d;level=512;slots=1;own=\d+\.\d$/);
+    assert.match(headers.get("x-warmgate-load") ?? "", /^wait=\d+\.\d;level=512\.00;slots=1;own=\d+\.\d$/);
     assert.match(headers.get("server-timing") ?? "", /device;dur=\d+(\.\d+)?/);
   });
 

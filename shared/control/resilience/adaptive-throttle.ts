@@ -1,6 +1,6 @@
 /**
  * How likely a request is refused here because its node refuses most of them: client-side adaptive throttling (Google
- * SRE book, "Handling overload"), for each node and model. By what the last two minutes brought,
+ * SRE book, "Handling overload"), for each node and model. By what the last three seconds brought,
  *
  *     max(0, (requests - K * accepts) / (requests + 1))
  *
@@ -10,17 +10,18 @@
  *   it, so that what is refused of the lower ones is no reason to refuse the higher.
  * - Calls are counted before they are sent, but up to 500 that are not answered yet are not held against the node: else
  *   the first burst of a new isolate would be refused before the node has said a word.
- * - Four of five are refused at most (Envoy's admission control). The formula alone would let through one in two minutes
- *   when nothing was accepted, and take a quarter of an hour to see that the node is well again.
+ * - Four of five are refused at most (Envoy's admission control). The formula alone would let through next to nothing when
+ *   nothing was accepted, and so not see that the node is well again.
+ * - The book looks back for two minutes. A node here says with each reply how long its queue is, which tells most of what this would;
+ *   so it may be quick to forget, and after an overload callers are not refused for minutes for what is over.
  *
  * Worst case: a node that refuses everything is still sent a fifth. After it is well again some are refused in vain for
- * 3 minutes, of the two lower classes for 5.
+ * 5 seconds, of the two lower classes for 8.
  */
 import { PRIORITY_CLASSES, type PriorityClass } from "../../protocol/priority.ts";
 import { counted, countOf, type SlidingCounts } from "./sliding-counts.ts";
 
-/** Longer than any call may take. */
-const WINDOW = { sliceMs: 10_000, slices: 12 };
+const WINDOW = { sliceMs: 500, slices: 6 };
 const K: Readonly<Record<PriorityClass, number>> = { critical: 2, default: 2, sheddable: 1.5, batch: 1.5 };
 const MOST_UNANSWERED = 500;
 const MOST_REJECTED = 0.8;

@@ -6,8 +6,8 @@
  * - By its wait: what was waiting when the node spoke, less the time since then, and the request's own run must fit
  *   into what is left of its time. The node tells what a request of the default class waits; a critical one goes before
  *   those, so only its own run counts.
- * - By its level: importances from the admission level on are refused, critical ones never. As the node's word grows
- *   older the level rises, to where it refuses nobody.
+ * - By its level: importances from the admission level on are refused, critical ones never; of the importance that the level
+ *   falls in, a part. As the node's word grows older the level rises, to where it refuses nobody.
  * - A word of 3 s says nothing any more, and one request in fifty is sent whatever it says: so a node that nobody asks
  *   any more is found to be well again.
  *
@@ -24,7 +24,7 @@ const SENT_ANYWAY = 1 / 50;
 export interface NodeWord {
   /** What a request of the default class waits there. */
   readonly waitMs: number;
-  /** 1 to 512: importances from here on are not wanted. */
+  /** 1 to 512: importances from here on are not wanted, of the one that it falls in its fraction is. */
   readonly admissionLevel: number;
   readonly ageMs: number;
 }
@@ -65,7 +65,7 @@ export function shedDecision(word: NodeWord, request: Sheddable, epochMs: number
   const isCritical = request.priorityClass === "critical";
   const waitMs = isCritical ? 0 : Math.max(0, word.waitMs - ageMs);
   const shortageMs = waitMs + runMs - remainingMs;
-  const untilLevelMs = isCritical ? 0 : untilWanted(request, word.admissionLevel, ageMs, epochMs);
+  const untilLevelMs = isCritical ? 0 : untilWanted(request, word.admissionLevel, ageMs, epochMs, random);
   if (shortageMs > 0) {
     // A run that is too long by itself does not become shorter while what is before it goes.
     const untilFitsMs = runMs > remainingMs ? Math.max(shortageMs, TRUSTED_MS - ageMs) : shortageMs;
@@ -75,8 +75,15 @@ export function shedDecision(word: NodeWord, request: Sheddable, epochMs: number
 }
 
 /** Milliseconds until a level that rises from what was said to the highest, as its age does to 3 s, is above a request. */
-function untilWanted({ priorityClass, tenant }: Sheddable, level: number, ageMs: number, epochMs: number): number {
-  const importance = importanceOf(PRIORITY_CLASSES.indexOf(priorityClass), tenant, epochMs);
+function untilWanted(
+  { priorityClass, tenant }: Sheddable,
+  level: number,
+  ageMs: number,
+  epochMs: number,
+  random: number,
+): number {
+  // Spread over the whole of its importance, so that a level within it refuses a part of the requests.
+  const importance = importanceOf(PRIORITY_CLASSES.indexOf(priorityClass), tenant, epochMs) + random;
   if (importance < level) return 0;
   // At that age itself the level is just as high, and not yet above.
   const wantedAtAge = Math.floor((TRUSTED_MS * (importance - level)) / (IMPORTANCES - level)) + 1;

@@ -63,7 +63,7 @@ describe("a fake node", () => {
     const { modelName, outputs } = await decoded(reply);
     assert.deepEqual([modelName, outputs[0]?.name, outputs[0]?.shape], ["identity_fp32", "OUTPUT0", [1, 2]]);
     assert.deepEqual(Buffer.from(outputs[0]!.bytes), Buffer.from(ELEMENTS.buffer));
-    assert.equal(reply.headers.get(POOL_LOAD), "wait=0.0;level=512;slots=1;own=0.0");
+    assert.equal(reply.headers.get(POOL_LOAD), "wait=0.0;level=512.00;slots=1;own=0.0");
     const inJson = await (await ask({}, KEYS, prediction(false))).json();
     assert.deepEqual(inJson, {
       ...{ model_name: "identity_fp32", model_version: "1" },
@@ -116,14 +116,14 @@ describe("a fake node", () => {
       [200, 503, 200],
     );
     assert.equal(replies[1]?.headers.get("retry-after"), "3");
-    assert.equal(replies[1]?.headers.get(POOL_LOAD), "wait=0.0;level=512;slots=1;own=0.0");
+    assert.equal(replies[1]?.headers.get(POOL_LOAD), "wait=0.0;level=512.00;slots=1;own=0.0");
     const body = `"code":"overloaded","request_id":"${node.requests[1]?.signed.requestId}"}`;
     assert.ok((await replies[1]!.text()).endsWith(body));
   });
 
   test("says how busy it is as it is told to, with every answer and where it describes itself", async () => {
     node.load = { waitMs: 250, admissionLevel: 17, slots: 2 };
-    assert.equal((await ask()).headers.get(POOL_LOAD), "wait=250.0;level=17;slots=2;own=250.0");
+    assert.equal((await ask()).headers.get(POOL_LOAD), "wait=250.0;level=17.00;slots=2;own=250.0");
     const headers = signedHeaders(KEYS, { method: "GET", target: NODE_PATH, tenant: "" });
     const described = poolNodeSchema.parse(await (await fetch(node.url + NODE_PATH, { headers })).json());
     assert.deepEqual(described.load, node.load);
