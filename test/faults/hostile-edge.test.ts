@@ -52,8 +52,10 @@ describe("the edge, asked by a client that means no good", () => {
         () => connection.over || socket.bytesRead > 0 || socket.writableLength < chunk.length,
       );
     }
-    const { status, body } = await connection.reply();
-    assert.equal(status, 413, body);
+    // A reset on unread bytes may overtake the refusal (RFC 9112, 9.6).
+    const reply = await connection.reply().catch(() => undefined);
+    if (reply) assert.equal(reply.status, 413, reply.body);
+    assert.ok(reply || connection.over);
     connection.close();
     await isServed();
   });

@@ -54,6 +54,8 @@ process.on("message", (request: ProbeRequest) => {
   });
 });
 process.on("disconnect", end);
+// It may have gone before anybody listened.
+if (!process.connected) end();
 setInterval(() => {
   if (!probing) return;
   const bytes = peakBytes(probing);

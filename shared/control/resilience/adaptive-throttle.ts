@@ -25,6 +25,8 @@ const WINDOW = { sliceMs: 500, slices: 6 };
 const K: Readonly<Record<PriorityClass, number>> = { critical: 2, default: 2, sheddable: 1.5, batch: 1.5 };
 const MOST_UNANSWERED = 500;
 const MOST_REJECTED = 0.8;
+/** Fewer answers tell nothing: one refusal of one request is not most of them. */
+const FEWEST_ANSWERS = 10;
 
 export type ThrottleState = Readonly<Record<PriorityClass, SlidingCounts<"requested" | "accepted" | "refused">>>;
 
@@ -53,7 +55,9 @@ export function rejectProbability(state: ThrottleState, of: PriorityClass, now: 
     sums.accepted += countOf(state[each], "accepted", WINDOW, now);
     sums.refused += countOf(state[each], "refused", WINDOW, now);
   }
-  const requests = Math.max(sums.accepted + sums.refused, sums.requested - MOST_UNANSWERED);
+  const answers = sums.accepted + sums.refused;
+  const requests = Math.max(answers, sums.requested - MOST_UNANSWERED);
+  if (answers < FEWEST_ANSWERS && requests === answers) return 0;
   const probability = (requests - K[of] * sums.accepted) / (requests + 1);
   return Math.max(0, Math.min(MOST_REJECTED, probability));
 }
