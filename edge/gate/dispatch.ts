@@ -133,15 +133,14 @@ async function send(
     const call = { ...sending, budgetMs, patienceMs, attempt: attemptNumber, onLoad };
     const answer = await forward(call, url, settings, startedAt);
     deviceMs = answer.usage.deviceMs;
-    if (model !== undefined && deviceMs > 0) nodeStates.guards.ran(node, model, deviceMs);
     return answer;
   } catch (error) {
     attempt.outcome = codeOf(error);
-    outcome = outcomeOf(error);
     // Held up for a moment, or busy with what it was sent before: dead it is not.
-    const isShort = deadline - startedAt < TELLING_MS;
-    const isLate = isShort || (model !== undefined && nodeStates.guards.spokeSince(node, model, startedAt));
-    if (error instanceof SilentNodeError && isLate) outcome = "ignored";
+    const isAlive =
+      deadline - startedAt < TELLING_MS ||
+      (model !== undefined && nodeStates.guards.spokeSince(node, model, startedAt));
+    outcome = outcomeOf(error, isAlive);
     throw error;
   } finally {
     const now = Date.now();
@@ -174,7 +173,8 @@ function admitToNode(
   const word = guards.word(node, tenant, now);
   if (word) {
     const { ownWaitMs: waitMs, admissionLevel, at } = word;
-    const request = { priorityClass: priority, tenant, remainingMs: budgetMs, runMs: guards.runMs(node, model) };
+    // What a run takes depends on its shape and its batch, which the node knows: others' runs say nothing of this one.
+    const request = { priorityClass: priority, tenant, remainingMs: budgetMs, runMs: 0 };
     const decision = shedDecision({ waitMs, admissionLevel, ageMs: now - at }, request, now, Math.random());
     if (decision.kind === "refuse") {
       const again = { retryAfterSeconds: Math.max(1, Math.ceil(decision.retryAfterMs / 1_000)) };
@@ -213,17 +213,20 @@ function hear(
 }
 
 /** Load that is shed, and what a request brought upon itself, are no ill health; nor is a node's own word that it will be late. */
-function outcomeOf(error: unknown): CallOutcome {
-  if (error instanceof SilentNodeError) return "failed";
+function outcomeOf(error: unknown, isAlive: boolean): CallOutcome {
+  if (error instanceof SilentNodeError) return isAlive ? "ignored" : "failed";
   const code = codeOf(error);
   return code === "pool_unavailable" || code === "bad_pool_response" || code === "internal" ? "failed" : "ignored";
 }
 
 const REFUSED_FOR_LOAD: ReadonlySet<string> = new Set(["overloaded", "deadline_unreachable"]);
 
-/** Whether another node may well do better: the one that was asked is not there, or is about to leave. Nothing was run. */
+/** Whether another node may well do better: the one that was asked is not there, about to leave, or has no memory for it. */
 const CURABLE: ReadonlySet<string> = new Set<ErrorCode>([
-  ...(["pool_unavailable", "draining", "model_not_ready", "device_out_of_memory"] as const),
+  "pool_unavailable",
+  "draining",
+  "model_not_ready",
+  "device_out_of_memory",
 ]);
 
 function isCurable(error: unknown, { shed, attempts }: Trail): boolean {

@@ -29,8 +29,6 @@ import { BoundedMemo } from "../gate/bounded-memo.ts";
 
 const MOST_TENANTS = 10_000;
 const WORD_LIFE_MS = 10_000;
-/** Weight of the newest answer in the mean of device times. */
-const NEWEST = 0.1;
 /** As long as a throttle looks back. */
 const THROTTLE_LIFE_MS = 3_000;
 
@@ -50,8 +48,6 @@ interface Guard {
   breaker: BreakerState;
   /** When the node last replied to a request for the model, whatever it said. */
   spokeAt: number;
-  /** Mean device time of its answers, the last ones most; 0 before one. */
-  runMs: number;
 }
 
 /** Whose requests for what, to whom. */
@@ -126,17 +122,6 @@ export class ModelGuards {
     guard.breaker = ended(guard.breaker, outcome, begunAt, now, Math.random());
   }
 
-  /** @param deviceMs that an answer took */
-  ran(node: string, model: string, deviceMs: number): void {
-    const guard = this.#of(node, model);
-    guard.runMs = guard.runMs === 0 ? deviceMs : guard.runMs + NEWEST * (deviceMs - guard.runMs);
-  }
-
-  /** What a request's own run is expected to take, in milliseconds. */
-  runMs(node: string, model: string): number {
-    return this.#guards.get(`${node}/${model}`)?.runMs ?? 0;
-  }
-
   /** Whether the node has replied to any request for the model since: then it is not dead, only late. */
   spokeSince(node: string, model: string, since: number): boolean {
     return (this.#guards.get(`${node}/${model}`)?.spokeAt ?? Number.NEGATIVE_INFINITY) >= since;
@@ -174,7 +159,7 @@ export class ModelGuards {
     const name = `${node}/${model}`;
     let guard = this.#guards.get(name);
     if (!guard) {
-      guard = { node, model, breaker: CLOSED_BREAKER, spokeAt: Number.NEGATIVE_INFINITY, runMs: 0 };
+      guard = { node, model, breaker: CLOSED_BREAKER, spokeAt: Number.NEGATIVE_INFINITY };
       this.#guards.set(name, guard);
     }
     return guard;

@@ -101,8 +101,10 @@ async function fromVersion(asked: Asked, version: string): Promise<Degraded | un
       await predictions.keep(cached.key, response, how, Date.now(), keepAliveOf(context));
     }
     return { how: `version;version=${version}`, response, use: { ...answer.usage, cacheHits: 0 } };
-  } catch {
+  } catch (error) {
     // What had failed first is what the caller is told, where no other step has an answer.
+    const { cause } = asWarmgateError(error);
+    if (cause !== undefined) logCause(cause, recordOf(context).requestId);
     return undefined;
   } finally {
     trail.attempts.push(...own.attempts);

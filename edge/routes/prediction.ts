@@ -3,6 +3,7 @@
  * and where a rollout or a shadow wants to know, observed. Where all of it fails, its route's fallback chain has the last word (`degraded.ts`).
  */
 import { WarmgateError } from "../../shared/protocol/errors.ts";
+import type { InferenceResponse } from "../../shared/protocol/tensor.ts";
 import { type BypassReason, type CacheResult, cacheStatus } from "../cache/cache-status.ts";
 import type { StoredPrediction } from "../cache/stored-prediction.ts";
 import { type Cacheable, predictions, USUAL_TTL_SECONDS } from "../gate/cache.ts";
@@ -82,9 +83,7 @@ function known(
 /** Answered by the pool, and kept where that may be. */
 async function made(asked: Asked, permit: Permit, about: Cacheable): Promise<Response> {
   const { context, settings, wish, routed } = asked;
-  const answer = await fromPool(asked);
-  const response = readAnswer(answer, routed);
-  observe(observed(asked), { response, ms: answer.ms });
+  const { answer, read: response } = await fromPool(asked, (answer) => readAnswer(answer, routed));
   // Filed under what made it: the model may have been replaced since the edge last looked.
   const mayKeep = !wish.noStore && answer.artefact === about.artefact;
   const how = { environment: settings.environment, ttlSeconds: routed.route?.cache.ttlSeconds ?? USUAL_TTL_SECONDS };
@@ -100,29 +99,42 @@ async function made(asked: Asked, permit: Permit, about: Cacheable): Promise<Res
 async function uncached(asked: Asked, permit: Permit, reason: BypassReason): Promise<Response> {
   const { context, routed, name } = asked;
   const record = recordOf(context);
-  const answer = await fromPool(asked);
+  const { decoded } = routed;
+  const { answer, read: response } = await fromPool(asked, (answer) =>
+    decoded.kind === "tensors" ? readAnswer(answer, routed) : undefined,
+  );
   record.cacheStatus = cacheStatus({ kind: "bypass", reason });
   let encoded: Answer;
-  if (routed.decoded.kind === "tensors") {
-    const response = readAnswer(answer, routed);
-    observe(observed(asked), { response, ms: answer.ms });
+  if (decoded.kind === "tensors" && response) {
     record.version = response.modelVersion;
-    encoded = inCallersForm({ ...response, modelName: name }, routed.decoded.request);
+    encoded = inCallersForm({ ...response, modelName: name }, decoded.request);
   } else encoded = { body: answer.body, headerLength: answer.headerLength ?? undefined };
   record.mark("encode");
   used(asked, permit, { ...answer.usage, cacheHits: 0 });
   return reply(encoded, record, context.req.raw.headers.get("accept-encoding"));
 }
 
-async function fromPool(asked: Asked): Promise<PoolAnswer & { readonly ms: number }> {
+/**
+ * Has the pool make an answer, and observes what came of it: one that cannot be read is a failure of its version like any other.
+ *
+ * @param read what the answer is read as; undefined where nobody here can read it
+ * @throws WarmgateError as `dispatch`, and what `read` throws
+ */
+async function fromPool<Read extends InferenceResponse | undefined>(
+  asked: Asked,
+  read: (answer: PoolAnswer) => Read,
+): Promise<{ readonly answer: PoolAnswer; readonly read: Read }> {
   const { context, settings, view, routed } = asked;
   const record = recordOf(context);
   const startedAt = Date.now();
   try {
     const answer = await dispatch(view, routed, sendingOf(asked, routed), settings, record.decisions.trail);
+    const ms = Date.now() - startedAt;
     record.poolTiming = answer.serverTiming;
+    const response = read(answer);
     record.answered = "pool";
-    return { ...answer, ms: Date.now() - startedAt };
+    if (response) observe(observed(asked), { response, ms });
+    return { answer, read: response };
   } catch (error) {
     observe(observed(asked), { error, ms: Date.now() - startedAt });
     throw error;
