@@ -1,8 +1,10 @@
 import { createHmac, randomUUID } from "node:crypto";
 import { formatAuthorization, formatParameters, type SigningKey, textToSign } from "../../shared/protocol/signing.ts";
 
-/** A POST of this process's own, for no tenant. */
+/** A request of this process's own, for no tenant. */
 export interface OwnRequest {
+  /** POST unless given. */
+  readonly method?: "GET" | "POST";
   /** Path and query exactly as sent. */
   readonly target: string;
   /** Value of Inference-Header-Content-Length, "" without one. */
@@ -14,7 +16,7 @@ export interface OwnRequest {
 
 /** @returns the header `authorization` that signs the request as of now, good for one use (`shared/protocol/signing.ts`) */
 export function signRequest({ id, secret }: SigningKey, request: OwnRequest): string {
-  const { target, headerLength, body, timeoutMs, requestId } = request;
+  const { method = "POST", target, headerLength, body, timeoutMs, requestId } = request;
   const parameters = formatParameters({
     keyId: id,
     signedAt: Date.now(),
@@ -24,6 +26,6 @@ export function signRequest({ id, secret }: SigningKey, request: OwnRequest): st
     maxRows: 0,
     requestId,
   });
-  const text = textToSign("POST", target, headerLength, parameters);
+  const text = textToSign(method, target, headerLength, parameters);
   return formatAuthorization(parameters, createHmac("sha256", secret).update(text).update(body).digest("base64url"));
 }

@@ -3,7 +3,6 @@
  * run and tells it how the run ended.
  *
  *     const guard = new DeviceGuard({ now: realClock.now, log, onRecycle: (reason) => stopAndStartAnew(reason) });
- *     if (!guard.ready) readiness is off
  */
 import type { Logger } from "pino";
 import {
@@ -40,11 +39,6 @@ export class DeviceGuard {
   constructor(options: DeviceGuardOptions) {
     this.#options = options;
     this.#state = startedAt(options.now());
-  }
-
-  /** Whether the process should be sent work. */
-  get ready(): boolean {
-    return isReady(this.#state);
   }
 
   get counts(): Readonly<DeviceCounts> {

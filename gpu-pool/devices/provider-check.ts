@@ -68,7 +68,7 @@ export function reasonOf(failure: string, printed: string): string {
   }
   const [library] = missing;
   if (library !== undefined) return `${library} is missing; it takes an NVIDIA driver, CUDA 12 and cuDNN 9`;
-  return publicReason(failure).replace(/ ; GPU=.*$/, "");
+  return publicReason(failure);
 }
 
 export type ProviderDecision =

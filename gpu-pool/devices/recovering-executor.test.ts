@@ -211,7 +211,8 @@ describe("an executor whose session is broken", () => {
     await until("the renewal to end", () => stand.guard.counts.renewed === 1);
     assert.deepEqual(await stand.run([1, 1, 1]), ["device_out_of_memory", "device_out_of_memory", "draining"]);
     assert.equal(stand.recycled.length, 1);
-    assert.equal(stand.guard.ready, false);
+    const { verdict } = stand.guard.ask("m/1");
+    assert.ok(verdict.kind === "refuse" && verdict.why === "recycling");
   });
 
   test("rests, and tries again later, when there is no new one to be had", async () => {

@@ -1,6 +1,7 @@
+import { aligned } from "../../shared/protocol/byte-order.ts";
 import { type Datatype, ELEMENT_BYTES } from "../../shared/protocol/datatype.ts";
+import { fp16Bits, fp16Value } from "../../shared/protocol/short-floats.ts";
 import type { Tensor } from "../../shared/protocol/tensor.ts";
-import { fromHalf, toHalf } from "./half.ts";
 
 /** Datatypes whose elements are numbers to a pipeline. ONNX Runtime for Node has no BF16. */
 export type NumericDatatype = Exclude<Datatype, "BYTES" | "BF16">;
@@ -55,12 +56,11 @@ const RANGES: Readonly<Record<Exclude<NumericDatatype, "BOOL" | "FP16" | "FP32" 
 export function readNumbers({ name, datatype, bytes }: Tensor): ArrayLike<number> {
   if (!isNumeric(datatype)) throw new Error(`'${name}' is ${datatype}, which does not hold numbers`);
   const width = ELEMENT_BYTES[datatype];
-  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
-  const { buffer, byteOffset } = aligned;
+  const { buffer, byteOffset } = aligned(bytes, width);
   const length = bytes.byteLength / width;
   switch (datatype) {
     case "FP16":
-      return Float32Array.from(new Uint16Array(buffer, byteOffset, length), fromHalf);
+      return Float32Array.from(new Uint16Array(buffer, byteOffset, length), (bits) => fp16Value(bits));
     case "INT64":
       return Float64Array.from(new BigInt64Array(buffer, byteOffset, length), Number);
     case "UINT64":
@@ -85,7 +85,7 @@ export function numberSink(datatype: NumericDatatype, length: number): NumberSin
     case "FP64":
       return sink(bytes, VIEWS[datatype](buffer), (value) => value);
     case "FP16":
-      return sink(bytes, new Uint16Array(buffer), toHalf);
+      return sink(bytes, new Uint16Array(buffer), fp16Bits);
     case "BOOL":
       return sink(bytes, bytes, (value) => (value !== 0 ? 1 : 0));
     case "INT64":

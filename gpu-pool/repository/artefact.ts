@@ -31,10 +31,3 @@ export function digestOf(contents: readonly FileContent[]): string {
   for (const { name, sha256 } of contents) hash.update(`${name.length}:${name}:`).update(sha256);
   return hash.digest("hex");
 }
-
-/** The digest of files that are read for nothing else. */
-export async function artefactDigest(files: readonly string[]): Promise<string> {
-  const contents: FileContent[] = [];
-  for (const file of files) contents.push(await readContent(file));
-  return digestOf(contents);
-}

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { artefactDigest } from "./artefact.ts";
 import { scanRepository } from "./layout.ts";
+import { readVersion } from "./version-content.ts";
 
 describe("a repository on disk", () => {
   let folder = "";
@@ -69,7 +69,7 @@ describe("a repository on disk", () => {
       version?.files.map((file) => basename(file)),
       ["model.onnx"],
     );
-    assert.match(await artefactDigest(version!.files), /^[0-9a-f]{64}$/);
+    assert.match(await readVersion(version!, undefined), /^[0-9a-f]{64}$/);
   });
 
   test("a folder that is not there is an error: a pool without its models must not look healthy", async () => {
@@ -81,7 +81,8 @@ describe("an artefact's digest", () => {
   const folder = mkdtempSync(join(tmpdir(), "warmgate-artefact-"));
   const digestOf = (files: Record<string, string>) => {
     for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
-    return artefactDigest(Object.keys(files).map((name) => join(folder, name)));
+    const paths = Object.keys(files).map((name) => join(folder, name));
+    return readVersion({ modelFile: paths[0] ?? "", files: paths }, undefined);
   };
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
   beforeEach(() => mkdirSync(folder, { recursive: true }));

@@ -301,7 +301,12 @@ export class ModelRepository {
     versions.set(version, { state: "UNAVAILABLE", reason });
     this.#options.log.error({ model: name, version, reason }, "model crashed");
     // Its other threads would stay for good.
-    void state.served.close();
+    state.served.close().catch((error: unknown) => {
+      this.#options.log.error(
+        { model: name, version, err: error },
+        "what is left of a crashed model could not be closed",
+      );
+    });
     setTimeout(() => void this.load(name).catch(() => undefined), RELOAD_AFTER_CRASH_MS).unref();
   }
 }

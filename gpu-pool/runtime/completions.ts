@@ -6,9 +6,16 @@
  * takes in requests asks here first: what is finished comes before what is new. It looks every `INTERVAL_MS` only: runs
  * that are shorter gather more rows meanwhile, and each run has its price on this thread too.
  */
-import type { Progress } from "./run-watch.ts";
-
 const INTERVAL_MS = 2;
+
+/** A run that goes on. */
+export interface Progress {
+  /** The model, for the log. */
+  readonly model: string;
+  readonly runningMs: number;
+  /** What a run like it is known to take at most; 0 when nothing is known. */
+  readonly boundMs: number;
+}
 
 export interface Answering {
   /** Takes in what has been answered, without waiting for the event loop. */

@@ -7,10 +7,9 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { TakenBack } from "../scheduler/executor.ts";
-import { type Answering, Completions } from "./completions.ts";
+import { type Answering, Completions, type Progress } from "./completions.ts";
 import type { TransferableTensor } from "./ort-tensor.ts";
 import { publicReason } from "./public-reason.ts";
-import type { Progress } from "./run-watch.ts";
 import type { SessionSignature } from "./signature.ts";
 import type { FromWorker, ToWorker, WorkerSettings, WorkerStart } from "./worker-protocol.ts";
 

@@ -2,7 +2,7 @@
  * Notices runs that do not end. ONNX Runtime cannot cancel a run and a thread cannot be ended in the middle of one, so
  * all that is left is to end the process; whoever waits for the run is answered at his deadline by the scheduler.
  *
- *     const watch = new RunWatch({ completions, limitMs: 30_000, now, onHung: (reason) => stop(reason) });
+ *     const watch = new RunWatch({ completions, limitMs: 30_000, onHung: (reason) => stop(reason) });
  *
  * A run hangs when it has gone on for `limitMs` and for `HUNG_FACTOR` times what runs of its size are known to take: a slow
  * model on a busy machine is slow by factors of two, not of twenty. It must look so `LOOKS` times in a row: when the
@@ -10,21 +10,12 @@
  *
  * Worst case: noticed a tenth of `limitMs`, at most 3 s, after that.
  */
-import type { Completions } from "./completions.ts";
+import type { Completions, Progress } from "./completions.ts";
 
 const HUNG_FACTOR = 20;
 const LOOKS = 3;
 const MOST_OFTEN_MS = 20;
 const LEAST_OFTEN_MS = 1_000;
-
-/** A run that goes on. */
-export interface Progress {
-  /** The model, for the log. */
-  readonly model: string;
-  readonly runningMs: number;
-  /** What a run like it is known to take at most; 0 when nothing is known. */
-  readonly boundMs: number;
-}
 
 export interface RunWatchOptions {
   readonly completions: Completions;

@@ -165,17 +165,17 @@ export class ServedModel {
   }
 
   /**
-   * Checks a request against the signature, has the pipeline prepare it, and queues it; its answer is the pipeline's.
+   * Checks a request against the pipeline's signature, has it prepared, and queues it; its answer is the pipeline's.
    *
+   * @param pipeline the model's own (`policy`)
    * @throws WarmgateError as {@link submit} and `Pipeline.prepare` do
    */
   async prepareAndSubmit(
+    pipeline: Pipeline,
     request: InferenceRequest,
     demand: Demand,
     { clock, caller }: Pick<Preparing, "clock" | "caller">,
   ): Promise<RowsTicket> {
-    const { pipeline } = this.policy;
-    if (!pipeline) return this.submit(request, demand);
     checkInputs(pipeline.signature, request.inputs);
     // Before anything is decoded: what would be refused afterwards must not cost as much as what is not.
     const rows = this.#rowsOf(request.inputs, demand.maxRows);

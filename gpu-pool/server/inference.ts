@@ -53,7 +53,7 @@ export async function infer(
     const demand = { tenant, priority, deadline: arrivedAt + budget, maxRows };
     const { pipeline } = model.policy;
     const ticket = pipeline
-      ? await model.prepareAndSubmit(asked, demand, { clock, caller })
+      ? await model.prepareAndSubmit(pipeline, asked, demand, { clock, caller })
       : model.submit(asked, demand);
     const preparedAt = clock.now();
     // A caller that goes away takes its rows out of the queue.

@@ -5,7 +5,7 @@
  * followed, so that the key goes nowhere but where it was sent; no error text holds the key.
  */
 import { z } from "zod";
-import { UsageError } from "../usage-error.ts";
+import { AnswerTooLarge, parseJson, pathOf, readText } from "../answer-text.ts";
 import type { Deployment } from "./deployment.ts";
 import { Refused, Unreachable } from "./failure.ts";
 import { refusalAdvice } from "./refusal-advice.ts";
@@ -100,7 +100,7 @@ export class AdminClient {
         ...{ method, headers, redirect: "manual", signal: AbortSignal.timeout(this.#timeOutMs) },
         ...(json === undefined ? {} : { body: json }),
       });
-      return { response, text: await readText(response) };
+      return { response, text: await readText(response, LARGEST_ANSWER) };
     } catch (error) {
       throw this.#silent(error, request);
     }
@@ -131,32 +131,7 @@ function doubt({ method = "GET", changesNothing }: AdminRequest): string {
 
 /** @throws UsageError for a name that a URL would read as a step in its path */
 function addressOf(origin: string, { path, query = {} }: AdminRequest): URL {
-  for (const segment of path) {
-    if (/^\.{0,2}$/.test(segment)) throw new UsageError(`'${segment}' is not a name.`);
-  }
-  const url = new URL(`/admin/v1/${path.map(encodeURIComponent).join("/")}`, origin);
+  const url = new URL(`/admin/v1/${pathOf(path)}`, origin);
   for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
   return url;
-}
-
-class AnswerTooLarge extends Error {}
-
-async function readText(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
-    if (size > LARGEST_ANSWER) throw new AnswerTooLarge();
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

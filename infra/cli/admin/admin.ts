@@ -17,7 +17,7 @@ import { AUDIT } from "./audit.ts";
 import { type Command, EXIT_CODES, type Surroundings } from "./command.ts";
 import { COST_COMMANDS } from "./costs.ts";
 import { EXPLAIN } from "./explain.ts";
-import { Refused, Unreachable } from "./failure.ts";
+import { failureText, Refused, Unreachable } from "./failure.ts";
 import { ISSUER_COMMANDS } from "./issuers.ts";
 import { KEY_COMMANDS } from "./keys.ts";
 import { nearestName } from "./nearest-name.ts";
@@ -85,16 +85,6 @@ async function execute(
     surroundings.note(failureText(name, error));
     return error.exitCode;
   }
-}
-
-function failureText(name: string, error: Refused | Unreachable): string {
-  if (error instanceof Unreachable) return `warmgate ${name}: ${error.message}`;
-  const { message, code, requestId, advice } = error;
-  return [
-    `warmgate ${name}: ${message} (${code})`,
-    ...(advice === undefined ? [] : [advice]),
-    ...(requestId === undefined ? [] : [`Request id: ${requestId}`]),
-  ].join("\n");
 }
 
 function thisProcess(): Surroundings {

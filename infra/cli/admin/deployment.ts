@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { parseApiKey } from "../../../shared/protocol/api-key.ts";
+import { parseJson } from "../answer-text.ts";
 import { UsageError } from "../usage-error.ts";
 import { Unreachable } from "./failure.ts";
 
@@ -104,14 +105,6 @@ function isLoopback(hostname: string): boolean {
 function readState(folder: string, name: string): string | undefined {
   try {
     return readFileSync(join(folder, name), "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
   } catch {
     return undefined;
   }

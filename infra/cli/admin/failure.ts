@@ -22,3 +22,14 @@ export class Unreachable extends Error {
   override readonly name = "Unreachable";
   readonly exitCode = 3;
 }
+
+/** What is printed of it. @param command as it was typed, without `warmgate` */
+export function failureText(command: string, error: Refused | Unreachable): string {
+  if (error instanceof Unreachable) return `warmgate ${command}: ${error.message}`;
+  const { message, code, requestId, advice } = error;
+  return [
+    `warmgate ${command}: ${message} (${code})`,
+    ...(advice === undefined ? [] : [advice]),
+    ...(requestId === undefined ? [] : [`Request id: ${requestId}`]),
+  ].join("\n");
+}

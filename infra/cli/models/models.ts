@@ -13,7 +13,7 @@
  * Worst case: a file that hangs is given up after two minutes; a pool that loads for longer than `--wait` goes on by itself.
  */
 import { join } from "node:path";
-import { Refused, Unreachable } from "../admin/failure.ts";
+import { failureText, Refused, Unreachable } from "../admin/failure.ts";
 import { nearestName } from "../admin/nearest-name.ts";
 import { PROJECT_ROOT } from "../state-folder.ts";
 import { UsageError } from "../usage-error.ts";
@@ -66,19 +66,9 @@ export async function models(
   } catch (error) {
     terminal.progress?.(undefined);
     if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
-    terminal.note(failureText(verb, error));
+    terminal.note(failureText(`models ${verb}`, error));
     return error.exitCode;
   }
-}
-
-function failureText(verb: string, error: Refused | Unreachable): string {
-  if (error instanceof Unreachable) return `warmgate models ${verb}: ${error.message}`;
-  const { message, code, requestId, advice } = error;
-  return [
-    `warmgate models ${verb}: ${message} (${code})`,
-    ...(advice === undefined ? [] : [advice]),
-    ...(requestId === undefined ? [] : [`Request id: ${requestId}`]),
-  ].join("\n");
 }
 
 function thisTerminal(): Terminal {

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { nodeUrl } from "../../../shared/protocol/pool-node.ts";
 import { parseSigningKeys, type SigningKey } from "../../../shared/protocol/signing.ts";
 import { Unreachable } from "../admin/failure.ts";
+import { parseJson } from "../answer-text.ts";
 import { UsageError } from "../usage-error.ts";
 
 export interface PoolAddress {
@@ -104,14 +105,6 @@ function keyOf(text: string | undefined, source: string): SigningKey | undefined
 function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -4,17 +4,12 @@
  * Promises: each request is signed as the edge signs its own; every answer is checked before it is used; one that is too slow
  * or too large ends in an error; redirects are not followed.
  */
-import { createHmac, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import {
-  formatAuthorization,
-  formatParameters,
-  type SigningKey,
-  textToSign,
-} from "../../../shared/protocol/signing.ts";
+import { signRequest } from "../../../gpu-pool/announce/sign-request.ts";
 import { Refused, Unreachable } from "../admin/failure.ts";
 import { plain } from "../admin/table.ts";
-import { UsageError } from "../usage-error.ts";
+import { AnswerTooLarge, parseJson, pathOf, readText } from "../answer-text.ts";
 import type { PoolAddress } from "./pool-address.ts";
 
 export interface PoolRequest {
@@ -55,13 +50,24 @@ export class PoolClient {
 
   async #send({ method = "GET", path, limitMs = USUAL_LIMIT_MS }: PoolRequest) {
     const { origin, key } = this.#address;
-    const target = targetOf(path);
+    const target = `/${pathOf(path)}`;
     const headers: Record<string, string> = { accept: "application/json", "user-agent": "warmgate-cli" };
-    if (key) headers.authorization = authorization(key, method, target, limitMs);
+    if (key) {
+      const timeoutMs = Math.min(limitMs, LONGEST_SIGNED_MS);
+      const unsigned = {
+        method,
+        target,
+        headerLength: "",
+        body: new Uint8Array(0),
+        timeoutMs,
+        requestId: randomUUID(),
+      };
+      headers.authorization = signRequest(key, unsigned);
+    }
     try {
       const signal = AbortSignal.timeout(limitMs);
       const response = await fetch(`${origin}${target}`, { method, headers, redirect: "manual", signal });
-      return { response, text: await readText(response) };
+      return { response, text: await readText(response, LARGEST_ANSWER) };
     } catch (error) {
       throw this.#silent(error, limitMs);
     }
@@ -90,47 +96,5 @@ export class PoolClient {
     return new Unreachable(
       `${this.#address.origin} answered with ${what}. Is that a pool of Warmgate, and of this version?`,
     );
-  }
-}
-
-function authorization({ id, secret }: SigningKey, method: string, target: string, limitMs: number): string {
-  const parameters = formatParameters({
-    keyId: id,
-    signedAt: Date.now(),
-    nonce: randomUUID(),
-    tenant: "",
-    timeoutMs: Math.min(limitMs, LONGEST_SIGNED_MS),
-    maxRows: 0,
-    requestId: randomUUID(),
-  });
-  const text = textToSign(method, target, "", parameters);
-  return formatAuthorization(parameters, createHmac("sha256", secret).update(text).digest("base64url"));
-}
-
-/** @throws UsageError for a name that a URL would read as a step in its path */
-function targetOf(path: readonly string[]): string {
-  for (const segment of path) if (/^\.{0,2}$/.test(segment)) throw new UsageError(`'${segment}' is not a name.`);
-  return `/${path.map(encodeURIComponent).join("/")}`;
-}
-
-class AnswerTooLarge extends Error {}
-
-async function readText(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
-    if (size > LARGEST_ANSWER) throw new AnswerTooLarge();
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

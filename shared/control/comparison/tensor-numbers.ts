@@ -1,6 +1,7 @@
 /** The elements of binary tensor data as numbers, without a copy where the datatype and the alignment allow. */
 import { aligned } from "../../protocol/byte-order.ts";
 import type { Datatype } from "../../protocol/datatype.ts";
+import { fp16Value } from "../../protocol/short-floats.ts";
 
 /**
  * Two kinds of array only, whatever the datatype: a loop that meets more kinds is compiled for none of them and runs several
@@ -58,21 +59,10 @@ function place(bytes: Uint8Array, width: number, count: number): [ArrayBufferLik
   return [buffer, byteOffset, count];
 }
 
-/** IEEE 754 binary16: what one unit of the fraction counts, by the exponent. Exponent 0 is subnormal, 31 infinite or NaN. */
-const FRACTION_UNITS = Float64Array.from({ length: 31 }, (_, exponent) => 2 ** (Math.max(1, exponent) - 25));
-
 function decodeFp16(halves: Uint16Array): Float32Array {
   const decoded = new Float32Array(halves.length);
-  for (let at = 0; at < halves.length; at++) decoded[at] = float16(halves[at] ?? 0);
+  for (let at = 0; at < halves.length; at++) decoded[at] = fp16Value(halves[at] ?? 0);
   return decoded;
-}
-
-function float16(bits: number): number {
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  const size = (exponent === 0 ? fraction : fraction + 0x400) * (FRACTION_UNITS[exponent] ?? Number.POSITIVE_INFINITY);
-  if (exponent === 31 && fraction !== 0) return Number.NaN;
-  return bits & 0x8000 ? -size : size;
 }
 
 /** BF16 is the upper half of an FP32. */
