@@ -1,12 +1,14 @@
 /** New artefacts are tried in a process that may be lost. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { Prober, type ProberOptions } from "../../gpu-pool/repository/probe/prober.ts";
 import { endlessModel, greedyModel, loopModel } from "../support/loop-model.ts";
-import { TEST_MODELS } from "../support/pool.ts";
+import { isAlive, TEST_MODELS } from "../support/pool.ts";
 import { probeChildOf } from "../support/probe-child.ts";
 import { until } from "../support/until.ts";
 
@@ -156,6 +158,28 @@ describe("trying an artefact", () => {
     await refused;
     await assert.rejects(probe(DIGITS), { message: "the pool is stopping" });
   });
+});
+
+/** A program that starts the process in which artefacts are tried, says its number, and dies `afterMs` later without a word. */
+const DYING_ASKER = `
+  const { fork } = require("node:child_process");
+  const [file, afterMs] = process.argv.slice(1);
+  const child = fork(file, [], { stdio: ["ignore", "ignore", "ignore", "ipc"], execArgv: [], serialization: "advanced" });
+  require("node:fs").writeSync(1, String(child.pid));
+  setTimeout(() => process.kill(process.pid, "SIGKILL"), Number(afterMs));
+`;
+const PROBE_CHILD = fileURLToPath(new URL("../../gpu-pool/repository/probe/probe-child.ts", import.meta.url));
+
+test("the process ends when who asked for it is killed, however early", LINUX, async () => {
+  // While it starts, in steps that are shorter than any part of its start.
+  const moments = Array.from({ length: 12 }, (_, index) => index * 12);
+  for (const afterMs of moments) {
+    const asker = spawnSync(process.execPath, ["-e", DYING_ASKER, PROBE_CHILD, String(afterMs)], { encoding: "utf8" });
+    assert.equal(asker.signal, "SIGKILL");
+    const pid = Number(asker.stdout);
+    assert.ok(pid > 0);
+    await until(`the process to end whose asker died after ${afterMs} ms`, () => !isAlive(pid));
+  }
 });
 
 /** Processor time of a process so far: it grows while a run goes on. */
