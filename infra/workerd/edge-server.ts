@@ -25,6 +25,8 @@ export interface EdgeServerOptions {
   readonly entry?: string | undefined;
   /** Where the Durable Objects keep their state. */
   readonly stateFolder: string;
+  /** Where the Worker answers a debugger; unless given, nowhere. */
+  readonly inspectorPort?: number | undefined;
   /** What the Worker logs: one or more lines. */
   readonly log: (line: string) => void;
 }
@@ -47,7 +49,7 @@ const configuration = join(import.meta.dirname, "..", "..", "wrangler.toml");
 export async function startEdgeServer(options: EdgeServerOptions): Promise<EdgeServer> {
   const { main, workerOptions } = unstable_getMiniflareWorkerOptions(configuration);
   if (main === undefined) throw new Error("wrangler.toml names no main");
-  const { host, port, stateFolder, log, entry = main } = options;
+  const { host, port, stateFolder, inspectorPort, log, entry = main } = options;
   const bindings = {
     ENVIRONMENT: options.environment,
     ...(options.poolNodes === undefined ? {} : { POOL_NODES: options.poolNodes.join() }),
@@ -58,7 +60,9 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<EdgeS
     ...(options.adminHost === undefined ? {} : { ADMIN_HOST: options.adminHost }),
   };
   const worker = { ...workerOptions, bindings };
-  const server = await serveWorker({ name: "warmgate-edge", entry, host, port, worker, stateFolder, log });
+  const server = await serveWorker({
+    ...{ name: "warmgate-edge", entry, host, port, worker, stateFolder, inspectorPort, log },
+  });
   const namespace = await server.getDurableObjectNamespace("CONTROL_PLANE");
   // A stub is a proxy that takes every call; what it is sent is checked by the object itself.
   const controlPlane = namespace.get(namespace.idFromName(CONTROL_PLANE_NAME)) as unknown as LocalControlPlane;

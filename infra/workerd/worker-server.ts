@@ -17,6 +17,8 @@ export interface WorkerServerOptions {
   readonly worker: Partial<WorkerOptions>;
   /** Where Durable Objects keep their state; undefined: in memory. */
   readonly stateFolder?: string;
+  /** Where the Worker answers a debugger; unless given, nowhere. */
+  readonly inspectorPort?: number | undefined;
   /** Each line that the Worker logs. */
   readonly log: (line: string) => void;
 }
@@ -31,6 +33,7 @@ export async function serveWorker(options: WorkerServerOptions): Promise<Minifla
       // Without it Miniflare asks a server outside for the properties of requests.
       cf: false,
       ...(options.stateFolder === undefined ? {} : { resourcePersistencePath: options.stateFolder }),
+      ...(options.inspectorPort === undefined ? {} : { inspectorPort: options.inspectorPort }),
       handleStructuredLogs: ({ message }) => options.log(message),
       workers: [
         {

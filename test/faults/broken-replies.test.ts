@@ -9,19 +9,14 @@ const CLASSES = ["cut", "severed", "longer", "shorter", "corrupt"] as const;
 type Class = (typeof CLASSES)[number];
 
 describe("a reply that is", () => {
-  const pairs = new Map<Class, FakePair>();
   let stand: FaultStand;
+  let pairOf: (name: Class) => FakePair;
   before(async () => {
     stand = await FaultStand.start();
-    await Promise.all(CLASSES.map(async (name) => pairs.set(name, await stand.fakePair(name))));
+    pairOf = await stand.fakePairs(CLASSES);
   });
   after(() => stand.stop());
 
-  const pairOf = (name: Class): FakePair => {
-    const pair = pairs.get(name);
-    assert.ok(pair);
-    return pair;
-  };
   const answerWith = ({ a, b }: FakePair, answer: FakeAnswer | undefined) => {
     for (const { node } of [a, b]) node.script = () => answer;
   };

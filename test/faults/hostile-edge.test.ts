@@ -7,7 +7,7 @@ import { FaultStand } from "./pieces/fault-stand.ts";
 import { jsonContent } from "./pieces/json-content.ts";
 import { toldIn } from "./pieces/told.ts";
 
-const MOST_BODY_BYTES = 64 * 1024 * 1024;
+const MOST_BODY_BYTES = 16 * 1024 * 1024;
 const PATH = "/v2/models/identity_fp32/infer";
 
 function envelope(data: string, shape = "[1,2]"): string {
@@ -36,29 +36,37 @@ describe("the edge, asked by a client that means no good", () => {
   };
 
   test("C2: a chunked body is cut at its limit, and nothing is kept of it", async () => {
+    // A reset on unread bytes may overtake the refusal (RFC 9112, 9.6): it is to be seen once, and nothing else ever.
+    let reply: RawReply | undefined;
+    for (let attempt = 0; attempt < 5 && !reply; attempt++) reply = await sendTooMuch();
+    assert.equal(reply?.status, 413, reply?.body);
+    await isServed();
+  });
+
+  /** @returns undefined when the connection was reset before the reply was read */
+  async function sendTooMuch(): Promise<RawReply | undefined> {
     const connection = await RawConnection.open(port);
+    const { socket } = connection;
     connection.write(head(["content-type: application/json", "transfer-encoding: chunked"]));
     const chunk = Buffer.alloc(1024 * 1024, 0x20);
     let sent = 0;
     // No more than a chunk ahead of what is read, so that this process does not hold what the edge should refuse.
-    while (!connection.over && sent <= MOST_BODY_BYTES + 8 * chunk.length && connection.socket.bytesRead === 0) {
+    while (!connection.over && sent <= MOST_BODY_BYTES + 8 * chunk.length && socket.bytesRead === 0) {
       connection.write(`${chunk.length.toString(16)}\r\n`);
       connection.write(chunk);
       connection.write("\r\n");
       sent += chunk.length;
-      const { socket } = connection;
       await until(
         "the edge to take it",
         () => connection.over || socket.bytesRead > 0 || socket.writableLength < chunk.length,
       );
     }
-    // A reset on unread bytes may overtake the refusal (RFC 9112, 9.6).
+    assert.ok(sent > MOST_BODY_BYTES, `cut after ${sent} bytes`);
     const reply = await connection.reply().catch(() => undefined);
-    if (reply) assert.equal(reply.status, 413, reply.body);
     assert.ok(reply || connection.over);
     connection.close();
-    await isServed();
-  });
+    return reply;
+  }
 
   test("C3: a body that is longer or shorter than it says is nobody else's request", async () => {
     const smuggled = "GET /admin/v1/tenants HTTP/1.1\r\nhost: edge\r\n\r\n";

@@ -14,19 +14,14 @@ const BURST = 10;
 const DEADLINE_MS = 1_500;
 
 describe("between the edge and its nodes", () => {
-  const pairs = new Map<Class, FakePair>();
   let stand: FaultStand;
+  let pairOf: (name: Class) => FakePair;
   before(async () => {
     stand = await FaultStand.start();
-    await Promise.all(CLASSES.map(async (name) => pairs.set(name, await stand.fakePair(name))));
+    pairOf = await stand.fakePairs(CLASSES);
   });
   after(() => stand.stop());
 
-  const pairOf = (name: Class): FakePair => {
-    const pair = pairs.get(name);
-    assert.ok(pair);
-    return pair;
-  };
   /** Sends at a steady pace for so long; all that was sent, in the order of sending. */
   const load = async ({ headers }: FakePair, perSecond: number, forMs: number, deadlineMs = DEADLINE_MS) => {
     const clients = stand.traffic({ perSecond, deadlineMs, headers });

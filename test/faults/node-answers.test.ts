@@ -25,19 +25,17 @@ const FOREIGN: Readonly<Record<string, FakeAnswer>> = {
 };
 
 describe("a node's answer", () => {
-  const pairs = new Map<Subject, FakePair>();
   let stand: FaultStand;
+  let pairOf: (subject: Subject) => FakePair;
   before(async () => {
     stand = await FaultStand.start();
-    await Promise.all(SUBJECTS.map(async (name) => pairs.set(name, await stand.fakePair(name))));
+    pairOf = await stand.fakePairs(SUBJECTS);
   });
   after(() => stand.stop());
   /** One for each test that leaves a mark: what the edge has learned of a node is nothing to the next test. */
   let pair: FakePair;
   const take = (subject: Subject) => {
-    const found = pairs.get(subject);
-    assert.ok(found);
-    pair = found;
+    pair = pairOf(subject);
   };
   beforeEach(() => take("repeated"));
 

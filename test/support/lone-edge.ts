@@ -19,6 +19,8 @@ export interface LoneEdgeOptions {
   readonly poolNodes?: readonly string[];
   /** What it signs with, if not with the keys of its own folder. */
   readonly signingKeys?: string;
+  /** Where it answers a debugger; unless given, nowhere. */
+  readonly inspectorPort?: number | undefined;
   /** Told what the Worker logs: one or more lines. */
   readonly log?: (lines: string) => void;
 }
@@ -34,6 +36,7 @@ export async function startLoneEdge(stateFolder: string, options: LoneEdgeOption
     poolNodes: options.poolNodes,
     poolSigningKeys: options.signingKeys ?? poolSigningKeys,
     ...{ apiKeyPepper, environment: "local", stateFolder: join(stateFolder, "edge-state") },
+    inspectorPort: options.inspectorPort,
     log: options.log ?? (() => undefined),
   });
   const keys = await seedLocalTenants(edge.controlPlane, folder, apiKeyPepper, "local");

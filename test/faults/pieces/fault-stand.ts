@@ -72,6 +72,8 @@ export interface StandOptions {
   readonly models?: readonly string[];
   /** Of what clients send and when. */
   readonly seed?: number;
+  /** Where the edge answers a debugger; unless given, nowhere. */
+  readonly inspectorPort?: number;
 }
 
 export interface ProxiedFake {
@@ -126,7 +128,10 @@ export class FaultStand {
   static async start(options: StandOptions = {}): Promise<FaultStand> {
     const log: string[] = [];
     const folder = mkdtempSync(join(tmpdir(), "warmgate-faults-"));
-    const edge = await startLoneEdge(folder, { log: (lines) => void log.push(lines) });
+    const edge = await startLoneEdge(folder, {
+      inspectorPort: options.inspectorPort,
+      log: (lines) => void log.push(lines),
+    });
     const client = new RouteClient(edge);
     const keys = new Map<string, string>();
     for (const tenant of TENANTS) keys.set(tenant, await client.tenant(tenant, {}, ["predict:*", "explain"]));
@@ -168,6 +173,17 @@ export class FaultStand {
       return { all: requests.length, retries: requests.filter(({ attempt }) => attempt > 1).length };
     };
     return { a, b, headers: { [HARDWARE]: hardware }, asks };
+  }
+
+  /** One for each of these names. */
+  async fakePairs<Name extends string>(names: readonly Name[]): Promise<(name: Name) => FakePair> {
+    const pairs = new Map<Name, FakePair>();
+    await Promise.all(names.map(async (name) => pairs.set(name, await this.fakePair(name))));
+    return (name) => {
+      const pair = pairs.get(name);
+      if (!pair) throw new Error(`there is no pair ${name}`);
+      return pair;
+    };
   }
 
   /** A serving process behind a proxy, once it is known to every request. @param options further ones of its command line */

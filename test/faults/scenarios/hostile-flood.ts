@@ -1,11 +1,16 @@
 /**
  * Thousands of requests that mean no good, to the edge and to a pool that takes unsigned ones: each is refused or answered, none of them
  * brings anything down, is a failure of ours, shows anything of the inside or leaves memory behind.
+ *
+ * Of the edge it is the isolate's heap that must not grow. The process around it does, and workerd's memory is not ours: a Worker that only
+ * reads what it is sent gets a share of the same flood, so that the two can be compared.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { freePorts } from "../../../infra/cli/ports.ts";
+import { serveWorker } from "../../../infra/workerd/worker-server.ts";
 import { linkModels, startPool, TEST_MODELS } from "../../support/pool.ts";
 import { account } from "../../support/pool-metrics.ts";
 import { until } from "../../support/until.ts";
@@ -16,6 +21,7 @@ import { type HostileRequest, HostileRequests } from "../pieces/hostile-requests
 import { jsonContent } from "../pieces/json-content.ts";
 import { ownChildren, residentBytes } from "../pieces/process-memory.ts";
 import { toldIn } from "../pieces/told.ts";
+import { WorkerHeap } from "../pieces/worker-heap.ts";
 import { type Figure, figure, type ScenarioResult, type ScenarioSettings } from "./scenario.ts";
 
 export interface HostileFlood extends ScenarioSettings {
@@ -24,12 +30,19 @@ export interface HostileFlood extends ScenarioSettings {
 }
 
 const MODELS = ["identity_fp32", "identity_string"];
+const EDGE = "warmgate-edge";
+const READING_WORKER = join(import.meta.dirname, "..", "pieces", "reading-worker.js");
 const AT_ONCE = 16;
 /** Of the whole, before memory is looked at for the first time: until then caches fill and the runtime lets its heap grow. */
 const WARM_SHARE = 0.5;
 const MIB = 1_024 * 1_024;
 /** Growth from then on that says nothing: heaps breathe. */
 const MOST_GROWTH_MIB = 64;
+const MOST_HEAP_GROWTH_MIB = 8;
+/** How often the heap is looked at: garbage is in it, but the least of several looks is near what is kept. */
+const LOOKS = 100;
+/** Of the requests to the edge, how many the Worker gets that it is compared with. */
+const CONTROL_SHARE = 0.2;
 const MOST_TOLD = 10;
 /** Changes after which bytes may be no HTTP any more, so that a server may end the connection without a word. */
 const NO_HTTP = /framing|header|address|method|version|line/;
@@ -43,28 +56,52 @@ interface Target {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+interface Flooded {
+  readonly broken: readonly string[];
+  /** Requests that were neither refused nor answered. */
+  readonly wrong: number;
+  /** Resident bytes of the process: at first, when it was warm, and in the end. */
+  readonly resident: readonly [first: number, warm: number, last: number];
+}
+
 export async function hostileFlood({ seed, tell, requests }: HostileFlood): Promise<ScenarioResult> {
   const folder = mkdtempSync(join(tmpdir(), "warmgate-hostile-"));
   linkModels(folder, ...MODELS.map((model) => join(TEST_MODELS.basic, model)));
   const pool = await startPool({ models: [folder] });
-  const stand = await FaultStand.start({ models: [folder], seed });
+  const [inspectorPort = 0] = await freePorts(1);
+  const stand = await FaultStand.start({ models: [folder], seed, inspectorPort });
+  const heap = await WorkerHeap.open(EDGE, inspectorPort);
   try {
     await stand.realNode("node-1");
     const { pid } = pool.serving;
-    const targets: Target[] = [
-      {
-        ...{ name: "edge", port: Number(new URL(stand.edgeUrl).port), pid: ownChildren("workerd").at(-1) },
-        headers: { authorization: `Bearer ${stand.keyOf("acme")}` },
-      },
-      { name: "pool", port: pool.serving.port, pid, headers: {} },
+    const half = Math.floor(requests / 2);
+    const edge: Target = {
+      ...{ name: "edge", port: Number(new URL(stand.edgeUrl).port), pid: ownChildren("workerd").at(-1) },
+      headers: { authorization: `Bearer ${stand.keyOf("acme")}` },
+    };
+    const heapBytes: number[] = [];
+    const told = await flood(edge, seed, half, tell, async () => void heapBytes.push(await heap.usedBytes()));
+    const control = await controlGrowth(seed, Math.ceil(CONTROL_SHARE * half));
+    const served = await flood({ name: "pool", port: pool.serving.port, pid, headers: {} }, seed + 1, half, tell);
+    const figures = [
+      wrongs("edge", told),
+      figure("edge: heap of the isolate, at its least", Math.min(...heapBytes) / MIB, { unit: "MiB", digits: 1 }),
+      figure("edge: heap grown since warm", growthOfLeast(heapBytes) / MIB, {
+        unit: "MiB",
+        digits: 1,
+        most: MOST_HEAP_GROWTH_MIB,
+      }),
+      figure("edge: process, for each request", growthEach(told, half), { unit: "KiB", digits: 1 }),
+      figure("a Worker that only reads: process, for each request", control, { unit: "KiB", digits: 1 }),
+      wrongs("pool", served),
+      figure("pool: memory", served.resident[2] / MIB, { unit: "MiB", digits: 0 }),
+      figure("pool: memory grown since warm", (served.resident[2] - served.resident[1]) / MIB, {
+        unit: "MiB",
+        digits: 0,
+        most: MOST_GROWTH_MIB,
+      }),
     ];
-    const broken: string[] = [];
-    const figures: Figure[] = [];
-    for (const [index, target] of targets.entries()) {
-      const told = await flood(target, seed + index, Math.floor(requests / targets.length), tell);
-      broken.push(...told.broken);
-      figures.push(...told.figures);
-    }
+    const broken = [...told.broken, ...served.broken];
     if (toldIn(await stand.ask()) !== "200") broken.push("I5: the edge does not answer any more");
     if (pool.serving.pid !== pid) broken.push("I5: the pool's process was replaced");
     const settled = await until("the pool to be idle", async () => {
@@ -78,23 +115,34 @@ export async function hostileFlood({ seed, tell, requests }: HostileFlood): Prom
     broken.push(...(await stand.broken()));
     return { figures, broken };
   } finally {
+    heap.close();
     await pool.stop();
     await stand.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function flood(target: Target, seed: number, requests: number, tell: (line: string) => void) {
+/** @param look done `LOOKS` times on the way */
+async function flood(
+  target: Target,
+  seed: number,
+  requests: number,
+  tell: (line: string) => void,
+  look?: () => Promise<void>,
+): Promise<Flooded> {
   const hostile = new HostileRequests(seed, target.headers);
   const broken: string[] = [];
   const statuses: Record<string, number> = {};
+  const lookEvery = Math.ceil(requests / LOOKS);
   let wrong = 0;
   let sent = 0;
-  let before: number | undefined;
+  const first = memoryOf(target);
+  let warm = first;
   const send = async () => {
     while (sent < requests) {
       sent++;
-      if (before === undefined && sent >= WARM_SHARE * requests) before = memoryOf(target);
+      if (sent === Math.ceil(WARM_SHARE * requests)) warm = memoryOf(target);
+      if (sent % lookEvery === 0) await look?.();
       const request = hostile.next();
       const reply = await hostileExchange(target.port, request.bytes);
       const told = reply.kind === "replied" ? String(reply.status) : reply.kind;
@@ -105,17 +153,39 @@ async function flood(target: Target, seed: number, requests: number, tell: (line
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, send));
-  const after = memoryOf(target);
   tell(`${target.name}: ${JSON.stringify(statuses)}`);
-  const grown = before === undefined || after === undefined ? 0 : (after - before) / MIB;
-  return {
-    broken,
-    figures: [
-      figure(`${target.name}: neither 2xx nor 4xx, or no reply at all`, wrong, { digits: 0, most: 0 }),
-      figure(`${target.name}: memory`, (after ?? 0) / MIB, { unit: "MiB", digits: 0 }),
-      figure(`${target.name}: memory grown since warm`, grown, { unit: "MiB", digits: 0, most: MOST_GROWTH_MIB }),
-    ],
-  };
+  return { broken, wrong, resident: [first, warm, memoryOf(target)] };
+}
+
+function wrongs(name: string, { wrong }: Flooded): Figure {
+  return figure(`${name}: neither 2xx nor 4xx, or no reply at all`, wrong, { digits: 0, most: 0 });
+}
+
+/** KiB. */
+function growthEach({ resident: [first, , last] }: Flooded, requests: number): number {
+  return (last - first) / 1_024 / requests;
+}
+
+/** How much the least in the last looks is above the least in the looks of as long before, when it was warm. */
+function growthOfLeast(values: readonly number[]): number {
+  const warm = values.slice(Math.floor(WARM_SHARE * values.length));
+  const middle = Math.floor(warm.length / 2);
+  return Math.min(...warm.slice(middle)) - Math.min(...warm.slice(0, middle));
+}
+
+/** KiB that the process of a Worker grows by for each request, which does nothing but read it. */
+async function controlGrowth(seed: number, requests: number): Promise<number> {
+  const [port = 0] = await freePorts(1);
+  const server = await serveWorker({
+    ...{ name: "reading", entry: READING_WORKER, host: "127.0.0.1", port, log: () => undefined },
+    worker: { compatibilityDate: "2026-11-01" },
+  });
+  try {
+    const target = { name: "control", port, pid: ownChildren("workerd").at(-1), headers: {} };
+    return growthEach(await flood(target, seed, requests, () => undefined), requests);
+  } finally {
+    await server.dispose();
+  }
 }
 
 function brokenIn(reply: HostileReply, { why }: HostileRequest): string[] {
@@ -132,6 +202,6 @@ function brokenIn(reply: HostileReply, { why }: HostileRequest): string[] {
   return brokenInErrorReply({ kind: "answered", status, headers, body, answeredAt: 0 }, id, `a request where ${why}`);
 }
 
-function memoryOf({ pid }: Target): number | undefined {
-  return pid === undefined ? undefined : residentBytes(pid);
+function memoryOf({ pid }: Target): number {
+  return (pid === undefined ? undefined : residentBytes(pid)) ?? Number.NaN;
 }
