@@ -6,13 +6,17 @@ import { watchOthers } from "../bench/process-cpu.ts";
 import { capacityOf } from "./pieces/capacity.ts";
 import { type FakePair, FaultStand } from "./pieces/fault-stand.ts";
 import { SLOW_IDENTITY, slowIdentityFolder } from "./pieces/slow-identity.ts";
-import { tally, toldIn } from "./pieces/told.ts";
+import { tally } from "./pieces/told.ts";
 import { isAnsweredInTime, quantile, refusedMs } from "./scenarios/scenario.ts";
 
 const LAYERS = 600;
 const DEADLINE_MS = 500;
 /** Of the cores: with more in other hands than this, how much was done and how soon says nothing of us. */
 const MOST_FOR_OTHERS = 0.3;
+/** The model, the edge and the clients fill the same cores; with few enough requests the long form holds it to 3 ms. */
+const MOST_REFUSED_MS = 50;
+/** The edge forgets refusals after three seconds. */
+const FORGOTTEN_MS = 3_500;
 const SLOW = { models: [SLOW_IDENTITY] };
 
 describe("when more is asked than can be done", () => {
@@ -71,7 +75,7 @@ describe("when more is asked than can be done", () => {
     assert.deepEqual(await stand.broken(), []);
     if (!tells(t, othersCores)) return;
     assert.ok(tooMuch.goodput > 0.7 * enough.goodput, `${tooMuch.goodput} and ${enough.goodput} before`);
-    assert.ok(tooMuch.refusedAfterMs < DEADLINE_MS / 5, `${tooMuch.refusedAfterMs} ms`);
+    assert.ok(tooMuch.refusedAfterMs < MOST_REFUSED_MS, `${tooMuch.refusedAfterMs} ms`);
   });
 
   test("the most important is answered beside a flood of what can wait", async (t) => {
@@ -144,10 +148,10 @@ describe("when more is asked than can be done", () => {
     assert.equal(retries, 0);
     assert.ok(all < records.length);
     for (const { node } of [saturated.a, saturated.b]) node.script = () => undefined;
-    // As soon as the nodes take everything again, most is answered; what they refused is forgotten slowly.
+    await delay(FORGOTTEN_MS);
     const after = await Promise.all(Array.from({ length: 40 }, () => stand.ask({ headers: saturated.headers })));
     t.diagnostic(`then ${JSON.stringify(tally(after))}`);
-    assert.ok(after.filter((record) => toldIn(record) === "200").length > 2);
+    assert.deepEqual(tally(after), { 200: 40 });
     assert.deepEqual(await stand.broken(), []);
   });
 });
