@@ -1,10 +1,11 @@
-/** The memory of a Worker's isolate, as its debugger tells it (Chrome DevTools Protocol, `Runtime.getHeapUsage`). */
+/** The memory of a Worker's isolate, as its debugger tells it (Chrome DevTools Protocol, `HeapProfiler` and `Runtime`). */
 import { once } from "node:events";
 import { z } from "zod";
 import { within } from "../../support/until.ts";
 
 const targetsSchema = z.array(z.looseObject({ id: z.string(), webSocketDebuggerUrl: z.string() }));
-const answerSchema = z.looseObject({ id: z.int(), result: z.looseObject({ usedSize: z.number() }) });
+const answerSchema = z.looseObject({ id: z.int(), result: z.unknown() });
+const usageSchema = z.looseObject({ usedSize: z.number() });
 
 export class WorkerHeap {
   readonly #socket: WebSocket;
@@ -21,27 +22,34 @@ export class WorkerHeap {
     if (!target) throw new Error(`no debugger of ${worker} on port ${inspectorPort}`);
     const socket = new WebSocket(target.webSocketDebuggerUrl);
     await within("the debugger to answer", once(socket, "open"));
-    return new WorkerHeap(socket);
+    const heap = new WorkerHeap(socket);
+    await heap.#ask("HeapProfiler.enable");
+    return heap;
   }
 
-  /** Bytes that objects take, those among them that are garbage not yet collected. */
-  async usedBytes(): Promise<number> {
-    const id = ++this.#asked;
-    const { promise, resolve } = Promise.withResolvers<number>();
-    const listen = ({ data }: MessageEvent) => {
-      const answer = answerSchema.safeParse(JSON.parse(String(data)));
-      if (answer.data?.id === id) resolve(answer.data.result.usedSize);
-    };
-    this.#socket.addEventListener("message", listen);
-    this.#socket.send(JSON.stringify({ id, method: "Runtime.getHeapUsage" }));
-    try {
-      return await within("the debugger to tell of the heap", promise);
-    } finally {
-      this.#socket.removeEventListener("message", listen);
-    }
+  /** Bytes of what is still referred to: the garbage is collected first. */
+  async keptBytes(): Promise<number> {
+    await this.#ask("HeapProfiler.collectGarbage");
+    return usageSchema.parse(await this.#ask("Runtime.getHeapUsage")).usedSize;
   }
 
   close(): void {
     this.#socket.close();
+  }
+
+  async #ask(method: string): Promise<unknown> {
+    const id = ++this.#asked;
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    const listen = ({ data }: MessageEvent) => {
+      const answer = answerSchema.safeParse(JSON.parse(String(data)));
+      if (answer.data?.id === id) resolve(answer.data.result);
+    };
+    this.#socket.addEventListener("message", listen);
+    this.#socket.send(JSON.stringify({ id, method }));
+    try {
+      return await within(`the debugger to do ${method}`, promise);
+    } finally {
+      this.#socket.removeEventListener("message", listen);
+    }
   }
 }

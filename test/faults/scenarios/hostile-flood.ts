@@ -38,9 +38,7 @@ const WARM_SHARE = 0.5;
 const MIB = 1_024 * 1_024;
 /** Growth from then on that says nothing: heaps breathe. */
 const MOST_GROWTH_MIB = 64;
-const MOST_HEAP_GROWTH_MIB = 8;
-/** How often the heap is looked at: garbage is in it, but the least of several looks is near what is kept. */
-const LOOKS = 100;
+const MOST_HEAP_GROWTH_MIB = 1;
 /** Of the requests to the edge, how many the Worker gets that it is compared with. */
 const CONTROL_SHARE = 0.2;
 const MOST_TOLD = 10;
@@ -54,6 +52,7 @@ interface Target {
   readonly port: number;
   readonly pid: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly heap?: WorkerHeap;
 }
 
 interface Flooded {
@@ -62,6 +61,8 @@ interface Flooded {
   readonly wrong: number;
   /** Resident bytes of the process: at first, when it was warm, and in the end. */
   readonly resident: readonly [first: number, warm: number, last: number];
+  /** Bytes that the isolate keeps, when it is warm and in the end; 0 where there is none. */
+  readonly kept: readonly [warm: number, last: number];
 }
 
 export async function hostileFlood({ seed, tell, requests }: HostileFlood): Promise<ScenarioResult> {
@@ -78,17 +79,16 @@ export async function hostileFlood({ seed, tell, requests }: HostileFlood): Prom
     const edge: Target = {
       ...{ name: "edge", port: Number(new URL(stand.edgeUrl).port), pid: ownChildren("workerd").at(-1) },
       headers: { authorization: `Bearer ${stand.keyOf("acme")}` },
+      heap,
     };
-    const heapBytes: number[] = [];
-    const told = await flood(edge, seed, half, tell, async () => void heapBytes.push(await heap.usedBytes()));
+    const told = await flood(edge, seed, half, tell);
     const control = await controlGrowth(seed, Math.ceil(CONTROL_SHARE * half));
     const served = await flood({ name: "pool", port: pool.serving.port, pid, headers: {} }, seed + 1, half, tell);
     const figures = [
       wrongs("edge", told),
-      figure("edge: heap of the isolate, at its least", Math.min(...heapBytes) / MIB, { unit: "MiB", digits: 1 }),
-      figure("edge: heap grown since warm", growthOfLeast(heapBytes) / MIB, {
+      figure("edge: what the isolate keeps", told.kept[1] / MIB, { unit: "MiB", digits: 1 }),
+      figure("edge: what the isolate keeps, grown since warm", (told.kept[1] - told.kept[0]) / MIB, {
         unit: "MiB",
-        digits: 1,
         most: MOST_HEAP_GROWTH_MIB,
       }),
       figure("edge: process, for each request", growthEach(told, half), { unit: "KiB", digits: 1 }),
@@ -122,27 +122,22 @@ export async function hostileFlood({ seed, tell, requests }: HostileFlood): Prom
   }
 }
 
-/** @param look done `LOOKS` times on the way */
-async function flood(
-  target: Target,
-  seed: number,
-  requests: number,
-  tell: (line: string) => void,
-  look?: () => Promise<void>,
-): Promise<Flooded> {
+async function flood(target: Target, seed: number, requests: number, tell: (line: string) => void): Promise<Flooded> {
   const hostile = new HostileRequests(seed, target.headers);
   const broken: string[] = [];
   const statuses: Record<string, number> = {};
-  const lookEvery = Math.ceil(requests / LOOKS);
   let wrong = 0;
   let sent = 0;
   const first = memoryOf(target);
   let warm = first;
+  let warmHeap = 0;
   const send = async () => {
     while (sent < requests) {
       sent++;
-      if (sent === Math.ceil(WARM_SHARE * requests)) warm = memoryOf(target);
-      if (sent % lookEvery === 0) await look?.();
+      if (sent === Math.ceil(WARM_SHARE * requests)) {
+        warm = memoryOf(target);
+        warmHeap = await keptBy(target);
+      }
       const request = hostile.next();
       const reply = await hostileExchange(target.port, request.bytes);
       const told = reply.kind === "replied" ? String(reply.status) : reply.kind;
@@ -154,7 +149,8 @@ async function flood(
   };
   await Promise.all(Array.from({ length: AT_ONCE }, send));
   tell(`${target.name}: ${JSON.stringify(statuses)}`);
-  return { broken, wrong, resident: [first, warm, memoryOf(target)] };
+  const kept = [warmHeap, await keptBy(target)] as const;
+  return { broken, wrong, resident: [first, warm, memoryOf(target)], kept };
 }
 
 function wrongs(name: string, { wrong }: Flooded): Figure {
@@ -164,13 +160,6 @@ function wrongs(name: string, { wrong }: Flooded): Figure {
 /** KiB. */
 function growthEach({ resident: [first, , last] }: Flooded, requests: number): number {
   return (last - first) / 1_024 / requests;
-}
-
-/** How much the least in the last looks is above the least in the looks of as long before, when it was warm. */
-function growthOfLeast(values: readonly number[]): number {
-  const warm = values.slice(Math.floor(WARM_SHARE * values.length));
-  const middle = Math.floor(warm.length / 2);
-  return Math.min(...warm.slice(middle)) - Math.min(...warm.slice(0, middle));
 }
 
 /** KiB that the process of a Worker grows by for each request, which does nothing but read it. */
@@ -204,4 +193,8 @@ function brokenIn(reply: HostileReply, { why }: HostileRequest): string[] {
 
 function memoryOf({ pid }: Target): number {
   return (pid === undefined ? undefined : residentBytes(pid)) ?? Number.NaN;
+}
+
+async function keptBy({ heap }: Target): Promise<number> {
+  return (await heap?.keptBytes()) ?? 0;
 }
