@@ -3,20 +3,21 @@
  * for the next choice.
  *
  * Promises: what cannot be in time, or is not wanted by the node, is refused here and costs no hop; a node that fails is left alone for a
- * while; a request is sent at most twice, the second time to another node, only where the first cannot have been answered, and all
- * retries together are a tenth of what is asked.
+ * while; a request is sent at most twice, the second time to another node, only where the first cannot have been answered or its node has
+ * not been heard of for long, and all that is sent a second time is a tenth of what is asked.
  */
 
 import type { CallOutcome } from "../../shared/control/resilience/circuit-breaker.ts";
 import { hopBudgetMs } from "../../shared/control/resilience/hop-budget.ts";
 import { shedDecision } from "../../shared/control/resilience/shed-decision.ts";
-import { chooseOfTwo } from "../../shared/control/routing/node-choice.ts";
+import { chooseOfTwo, predictedWaitMs } from "../../shared/control/routing/node-choice.ts";
 import { type ErrorCode, WarmgateError } from "../../shared/protocol/errors.ts";
 import type { KnownNode } from "../../shared/protocol/pool-node.ts";
 import type { PriorityClass } from "../../shared/protocol/priority.ts";
 import type { EdgeSettings } from "../environment.ts";
 import { chooseNode, type NodeChoice } from "../pool/choose-node.ts";
 import type { Capability, PoolView } from "../pool/pool-view.ts";
+import { firstOfTwo, type Try } from "./first-of-two.ts";
 import { forward, type LoadWord, type PoolAnswer, type PoolCall, SilentNodeError } from "./forward.ts";
 import { nodeStates } from "./pool-view.ts";
 import type { Routed } from "./route.ts";
@@ -25,6 +26,8 @@ import type { Routed } from "./route.ts";
 const TELLING_MS = 200;
 /** With less time than this, beside what a run is expected to take, a retry would be in vain. */
 const RETRY_MARGIN_MS = 10;
+/** For how long a node may not be heard of, in multiples of what it takes to answer and at least, before another one is asked as well. */
+const SILENT = { factor: 3, leastMs: 1_000 };
 
 /** One try, as the explanation shows it. */
 export interface Attempt {
@@ -45,7 +48,7 @@ export interface Trail {
 type Asking = Pick<Routed, "capability" | "hardware"> & Partial<Pick<Routed, "route" | "choice">>;
 
 /** A prediction that is to be sent. */
-export interface Sending extends Omit<PoolCall, "budgetMs" | "patienceMs" | "attempt" | "onLoad"> {
+export interface Sending extends Omit<PoolCall, "budgetMs" | "patienceMs" | "attempt" | "onLoad" | "givenUp"> {
   readonly priority: PriorityClass;
   /** Milliseconds since 1970. */
   readonly deadline: number;
@@ -65,22 +68,43 @@ export async function dispatch(
   trail: Trail,
 ): Promise<PoolAnswer> {
   const first = nodeFor(view, routed, sending.tenant, trail, Date.now());
-  try {
-    return await send(first, routed.capability, 1, sending, settings, trail);
-  } catch (error) {
-    if (!isCurable(error, trail) || !routed.capability) throw error;
+  const { capability, hardware } = routed;
+  const trying = (node: KnownNode, attempt: number): Try<PoolAnswer> => {
+    const abandon = new AbortController();
+    const answer = send(node, capability, attempt, { ...sending, givenUp: abandon.signal }, settings, trail);
+    return { answer, giveUp: () => abandon.abort() };
+  };
+  const second = (): KnownNode | undefined => {
     const now = Date.now();
     const needMs = RETRY_MARGIN_MS + nodeStates.load(first).runMs;
-    if (sending.deadline - now < needMs) throw error;
-    const second = otherNode(view, routed.capability, routed.hardware, sending.tenant, first.node, trail, now);
-    if (!second || !nodeStates.guards.retries()) throw error;
+    if (!capability || sending.deadline - now < needMs) return undefined;
+    const node = otherNode(view, capability, hardware, sending.tenant, first.node, trail, now);
+    return node && nodeStates.guards.retries() ? node : undefined;
+  };
+  const silentMs = capability && silenceOf(first, capability.model.name);
+  try {
+    if (silentMs === undefined) return await trying(first, 1).answer;
+    return await firstOfTwo(trying(first, 1), silentMs, () => {
+      const node = nodeStates.heardSince(first.node, Date.now() - silentMs) ? undefined : second();
+      return node && trying(node, 2);
+    });
+  } catch (error) {
+    const node = isCurable(error, trail) ? second() : undefined;
+    if (!node) throw error;
     try {
-      return await send(second, routed.capability, 2, sending, settings, trail);
+      return await trying(node, 2).answer;
     } catch (again) {
       // That a retry was not welcome is not what went wrong.
       throw REFUSED_FOR_LOAD.has(codeOf(again)) ? error : again;
     }
   }
+}
+
+/** @returns undefined for one that has not been asked for the model before: what it takes is not known */
+function silenceOf(node: KnownNode, model: string): number | undefined {
+  if (!nodeStates.guards.spokeSince(node.node, model, 0)) return undefined;
+  const load = nodeStates.load(node);
+  return Math.max(SILENT.leastMs, SILENT.factor * (predictedWaitMs(load) + load.runMs));
 }
 
 /** Asks any node that has it something that is no prediction: never shed, never sent twice. @throws WarmgateError as `dispatch` */
@@ -109,11 +133,11 @@ async function send(
   { node, url }: KnownNode,
   capability: Capability | undefined,
   attemptNumber: number,
-  sending: Sending,
+  sending: Sending & { readonly givenUp: AbortSignal },
   settings: EdgeSettings,
   trail: Trail,
 ): Promise<PoolAnswer> {
-  const { tenant, priority, deadline } = sending;
+  const { tenant, priority, deadline, givenUp } = sending;
   const startedAt = Date.now();
   const model = capability?.model.name;
   const budgetMs = hopBudgetMs(deadline - startedAt);
@@ -136,9 +160,10 @@ async function send(
     return answer;
   } catch (error) {
     attempt.outcome = codeOf(error);
-    // Held up for a moment, or busy with what it was sent before: dead it is not.
+    // Held up for a moment, busy with what it was sent before, or outrun by who was asked first: dead it is not.
     const isAlive =
       deadline - startedAt < TELLING_MS ||
+      (givenUp.aborted && attemptNumber > 1) ||
       (model !== undefined && nodeStates.guards.spokeSince(node, model, startedAt));
     outcome = outcomeOf(error, isAlive);
     throw error;
@@ -230,7 +255,7 @@ const CURABLE: ReadonlySet<string> = new Set<ErrorCode>([
 ]);
 
 function isCurable(error: unknown, { shed, attempts }: Trail): boolean {
-  return shed === undefined && attempts.length > 0 && CURABLE.has(codeOf(error));
+  return shed === undefined && attempts.length === 1 && CURABLE.has(codeOf(error));
 }
 
 function codeOf(error: unknown): string {

@@ -39,6 +39,8 @@ export interface PoolCall {
   readonly requestId: string;
   /** "" for what the edge asks on its own account. */
   readonly traceparent: string;
+  /** Aborted when the answer is not wanted any more; it then counts as one that has not come. */
+  readonly givenUp?: AbortSignal;
   /** What the answer's bytes count for; left out for what is small. */
   readonly hold?: Hold;
   /** Told what the node says of its load, also where it refuses. */
@@ -97,7 +99,8 @@ export async function forward(
   };
   if (headerLength !== "") headers[INFERENCE_HEADER_LENGTH] = headerLength;
   if (call.attempt !== undefined && call.attempt > 1) headers[ATTEMPT] = String(call.attempt);
-  const signal = AbortSignal.timeout(Math.max(1, Math.floor(call.patienceMs ?? call.budgetMs)));
+  const late = AbortSignal.timeout(Math.max(1, Math.floor(call.patienceMs ?? call.budgetMs)));
+  const signal = call.givenUp ? AbortSignal.any([late, call.givenUp]) : late;
   let response: Response;
   try {
     response = await fetch(origin + target, {

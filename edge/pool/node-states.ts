@@ -74,6 +74,11 @@ export class NodeStates {
     this.#of(node).told = { waitMs, at: now };
   }
 
+  /** Whether any reply of it has come since. */
+  heardSince(node: string, since: number): boolean {
+    return (this.#states.get(node)?.told?.at ?? Number.NEGATIVE_INFINITY) >= since;
+  }
+
   /** @param deviceMs that the answer took; undefined without one */
   ended(node: string, outcome: Outcome, deviceMs: number | undefined, now: number): void {
     const state = this.#of(node);

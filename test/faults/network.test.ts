@@ -6,7 +6,18 @@ import { type FakePair, FaultStand } from "./pieces/fault-stand.ts";
 import { tally, toldIn } from "./pieces/told.ts";
 import { answeredMs, quantile } from "./scenarios/scenario.ts";
 
-const CLASSES = ["spare", "refuse", "blackhole", "reset", "latency", "slow", "loss1", "loss20", "loss50"] as const;
+const CLASSES = [
+  "spare",
+  "refuse",
+  "blackhole",
+  "silent",
+  "reset",
+  "latency",
+  "slow",
+  "loss1",
+  "loss20",
+  "loss50",
+] as const;
 type Class = (typeof CLASSES)[number];
 
 /** Of retries, that a budget which is full may send at once. */
@@ -42,6 +53,23 @@ describe("between the edge and its nodes", () => {
     t.diagnostic(JSON.stringify(tally(records)));
     assert.deepEqual(Object.keys(tally(records)), ["200"]);
     assert.equal(pair.a.node.requests.length, 0);
+    assert.deepEqual(await stand.broken(), []);
+  });
+
+  test("a node that falls silent costs a second: another one is asked as well, and whoever answers first is heard", async (t) => {
+    await fillBudget();
+    const pair = pairOf("silent");
+    await load(pair, 60, 300);
+    assert.ok(pair.a.node.requests.length > 0);
+    const before = pair.asks();
+    await pair.a.proxy.set({ kind: "blackhole" });
+    const records = await load(pair, 12, 2_500, 5_000);
+    const took = answeredMs(records);
+    t.diagnostic(`${JSON.stringify(tally(records))}, the slowest in ${quantile(took, 1).toFixed(0)} ms`);
+    assert.deepEqual(Object.keys(tally(records)), ["200"]);
+    assert.ok(quantile(took, 1) < 3_000, `${quantile(took, 1)} ms`);
+    const { retries } = pair.asks();
+    assert.ok(retries > before.retries && retries <= BURST, `${retries} sent again`);
     assert.deepEqual(await stand.broken(), []);
   });
 
