@@ -54,17 +54,18 @@ describe("a device's metrics", () => {
     ]);
   });
 
-  test("tell what lies in the device's memory", async () => {
+  test("tell what lies in the device's memory, and how much had to leave it", async () => {
     const registry = new Registry();
     const bert = { kind: "resident", model: "bert", version: "1", evictable: false } as const;
     const holdings = [
       { ...bert, id: "1", bytes: 3 },
       { ...bert, id: "2", bytes: 4 },
     ];
-    observePlacement(registry, "cuda:0", () => ({ capacityBytes: 10, holdings }));
+    observePlacement(registry, "cuda:0", { memory: { capacityBytes: 10, holdings }, evictions: 4 });
     assert.deepEqual(await scrape(registry), [
       'warmgate_pool_device_memory_bytes{device="cuda:0",model="bert",version="1"} 7',
       'warmgate_pool_device_memory_bytes{device="cuda:0",model="",version=""} 3',
+      'warmgate_pool_evictions_total{device="cuda:0"} 4',
     ]);
   });
 

@@ -2,7 +2,8 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { DeviceGuard } from "./device-guard.ts";
 import type { GpuReading } from "./gpu-reading.ts";
-import { type DeviceMemory, freeBytes } from "./memory-budget.ts";
+import { freeBytes } from "./memory-budget.ts";
+import type { ModelPlacement } from "./model-placement.ts";
 
 /**
  * @param device as in `warmgate_pool_...{device}`: `cuda:0`
@@ -76,8 +77,12 @@ export function observeRecovery(registry: Registry, device: string, guard: Devic
   });
 }
 
-/** What is placed on the device. */
-export function observePlacement(registry: Registry, device: string, memory: () => DeviceMemory): void {
+/** What is placed on the device, and what had to leave it for that. */
+export function observePlacement(
+  registry: Registry,
+  device: string,
+  placement: Pick<ModelPlacement, "memory" | "evictions">,
+): void {
   new Gauge({
     name: "warmgate_pool_device_memory_bytes",
     help: "Memory of the device as it is handed out to models: by model and version, and with neither what is free.",
@@ -85,9 +90,19 @@ export function observePlacement(registry: Registry, device: string, memory: () 
     registers: [registry],
     collect() {
       this.reset();
-      const now = memory();
+      const now = placement.memory;
       for (const { model, version, bytes } of now.holdings) this.inc({ device, model, version }, bytes);
       this.set({ device, model: "", version: "" }, freeBytes(now));
+    },
+  });
+  new Counter({
+    name: "warmgate_pool_evictions_total",
+    help: "Models that were taken off the device to make room for another one.",
+    labelNames: ["device"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc({ device }, placement.evictions);
     },
   });
 }

@@ -1,6 +1,13 @@
 /** What pool and edge export, as their own code says it: every metric with every value of its labels that rules may ask for. */
 import { EdgeMetrics } from "../../edge/telemetry/edge-metrics.ts";
 import type { Delivery } from "../../gpu-pool/announce/edge-connection.ts";
+import { DeviceGuard } from "../../gpu-pool/devices/device-guard.ts";
+import {
+  observeFallback,
+  observeGpu,
+  observePlacement,
+  observeRecovery,
+} from "../../gpu-pool/devices/device-metrics.ts";
 import { observeOverload } from "../../gpu-pool/overload/overload-metrics.ts";
 import { OverloadMonitor } from "../../gpu-pool/overload/overload-monitor.ts";
 import type { RejectionReason } from "../../gpu-pool/server/authenticate.ts";
@@ -35,6 +42,8 @@ const DEVICE = {
   queuedBytes: 0,
   running: 0,
 };
+const GPU = "cuda:0";
+const READING = { utilisation: 0, memoryUsedBytes: 0, memoryTotalBytes: 1, temperatureCelsius: 0, powerWatts: 0 };
 const DELIVERIES: Readonly<Record<Delivery["kind"], true>> = {
   answered: true,
   unreachable: true,
@@ -52,8 +61,15 @@ const REJECTIONS: Readonly<Record<RejectionReason, true>> = {
 /** By the name of the series: of a histogram those of its buckets, sum and count. */
 export async function exportedSeries(): Promise<ReadonlyMap<string, LabelValues>> {
   const metrics = new PoolMetrics(() => [MODEL], DEVICE);
-  const quiet = { info: () => undefined, warn: () => undefined };
+  const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
   observeOverload(metrics.registry, new OverloadMonitor({ log: quiet, random: () => 0 }));
+  observeFallback(metrics.registry, false);
+  observeGpu(metrics.registry, GPU, () => READING);
+  observePlacement(metrics.registry, GPU, { memory: { capacityBytes: 1, holdings: [] }, evictions: 0 });
+  const guard = new DeviceGuard({ now: () => 0, log: quiet, onRecycle: () => undefined });
+  // A model that is held back: the others have no series.
+  guard.tell({ kind: "out_of_memory", model: "m/1", rows: 2 });
+  observeRecovery(metrics.registry, GPU, guard);
   for (const kind of Object.keys(DELIVERIES)) metrics.announced(kind);
   for (const reason of Object.keys(REJECTIONS)) metrics.signatureRejected(reason);
   const model = metrics.forModel(MODEL.identity.name, MODEL.identity.version);
