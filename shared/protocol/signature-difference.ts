@@ -24,6 +24,11 @@ interface Difference {
   readonly breaking: boolean;
 }
 
+export const DIFFERENCE_KINDS = [
+  ...(["input_removed", "output_removed", "input_added", "output_added"] as const),
+  ...(["datatype_changed", "rank_changed", "dimension_changed"] as const),
+] as const satisfies readonly SignatureDifference["kind"][];
+
 /**
  * One tensor that differs. A changed one has the kind of its first change of datatype, rank and dimensions; `before`
  * and `after` show all of them.

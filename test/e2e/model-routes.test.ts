@@ -160,7 +160,7 @@ describe("a model route", () => {
     assert.deepEqual([...seen].sort(), [...armOf.keys()]);
   });
 
-  test("a version that breaks the contract is refused with the difference, and nothing changes", async () => {
+  test("a version that breaks the contract is refused with the difference, asked about or set, and nothing changes", async () => {
     const before = await client.putRoute("kept", [contract({ 1: 1 })], { model: "wider" });
     const change = { revision: before.revision, model: "wider", contracts: [contract({ 1: 1, 2: 1 })] };
     const refusal = await client.refused("PUT", "/routes/kept", change);
@@ -170,6 +170,23 @@ describe("a model route", () => {
       /contract 1: version 2 does not keep it: input 'x': FP32\[-1,4\] becomes FP32\[-1,8\]: breaking/,
     );
     assert.match(refusal.error, /output 'y': FP32\[-1,4\] becomes FP32\[-1,8\]: breaking/);
+    const asked = await client.check("kept", "2");
+    assert.deepEqual([asked.contract, asked.compatible], [1, false]);
+    assert.deepEqual(
+      asked.differences.map(({ kind, tensor, breaking }) => `${kind} ${tensor} ${breaking}`),
+      ["dimension_changed x true", "dimension_changed y true"],
+    );
+    assert.equal((await client.check("kept", "1")).compatible, true);
+    for (const [query, status, code] of [
+      ["version=9", 404, "version_not_found"],
+      ["version=1&contract=2", 404, "contract_not_found"],
+      ["version=new", 400, "invalid_request"],
+      ["contract=1", 400, "invalid_request"],
+    ] as const) {
+      const told = await client.refused("GET", `/routes/kept/check?${query}`);
+      assert.deepEqual([told.status, told.code], [status, code], query);
+    }
+    assert.equal((await client.refused("GET", "/routes/new/check?version=1")).status, 404);
     assert.deepEqual(await client.route("kept"), before);
     const missing = await client.refused("PUT", "/routes/new", {
       ...change,

@@ -25,6 +25,10 @@ const answerSchema = z.object({
 });
 const refusalSchema = z.looseObject({ code: z.string(), error: z.string() });
 const storedSchema = z.object({ route: modelRouteSchema, revision: z.int() });
+const checkSchema = z.object({
+  ...{ route: z.string(), contract: z.int(), model: z.string(), version: z.string(), compatible: z.boolean() },
+  differences: z.array(z.looseObject({ kind: z.string(), tensor: z.string(), breaking: z.boolean() })),
+});
 const figures = z.record(z.string(), z.number());
 const rolloutSchema = z.looseObject({
   ...{ id: z.string(), stable: z.string(), candidate: z.string(), state: z.string(), percentage: z.number(), figures },
@@ -103,6 +107,11 @@ export class RouteClient extends TenantClient {
 
   async route(name: string) {
     return storedSchema.parse(await this.change("GET", `/routes/${name}`));
+  }
+
+  /** Whether a version would keep the oldest contract of a route. */
+  async check(route: string, version: string) {
+    return checkSchema.parse(await this.change("GET", `/routes/${route}/check?version=${version}`));
   }
 
   async rollout(route: string, decisions = 100): Promise<Rollout> {

@@ -1,8 +1,10 @@
 /** Model routes: which versions stand behind the names that callers use. */
 import { z } from "@hono/zod-openapi";
+import { DATATYPES } from "../../../shared/protocol/datatype.ts";
 import { WarmgateError } from "../../../shared/protocol/errors.ts";
-import { checkModelName, isModelName } from "../../../shared/protocol/model-name.ts";
+import { checkModelName, isModelName, isModelVersion } from "../../../shared/protocol/model-name.ts";
 import { modelRouteSchema } from "../../../shared/protocol/model-route.ts";
+import { DIFFERENCE_KINDS } from "../../../shared/protocol/signature-difference.ts";
 import { nobody } from "../../gate/dispatch.ts";
 import { poolView } from "../../gate/pool-view.ts";
 import { noteRoute } from "../../gate/route-directory.ts";
@@ -24,7 +26,7 @@ import {
   tenantPath,
   valueReply,
 } from "./admin-route.ts";
-import { checkContracts, sentContractSchema } from "./route-check.ts";
+import { checkContracts, checkVersion, sentContractSchema } from "./route-check.ts";
 
 const storedRoute = z.object({ route: modelRouteSchema, revision: z.int() }).openapi("ModelRoute");
 export const routePath = z.object({
@@ -41,6 +43,39 @@ const sentRoute = z.strictObject({
   cache: modelRouteSchema.shape.cache,
 });
 const listQuery = z.object(pageQuery);
+const checkQuery = z.object({
+  version: z
+    .string()
+    .refine(isModelVersion, "a model version is a whole number from 1")
+    .openapi({ description: "Of the route's model.", example: "2" }),
+  contract: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(999)
+    .optional()
+    .openapi({ description: "The oldest of the route if left out." }),
+});
+const form = z.object({ datatype: z.enum(DATATYPES), shape: z.array(z.int()) }).nullable();
+const versionCheck = z
+  .object({
+    route: z.string(),
+    contract: z.int(),
+    model: z.string(),
+    version: z.string(),
+    compatible: z.boolean().openapi({ description: "Whether the route can be set to the version." }),
+    differences: z.array(
+      z.object({
+        kind: z.enum(DIFFERENCE_KINDS),
+        side: z.enum(["input", "output"]),
+        tensor: z.string().openapi({ description: "Its name." }),
+        from: form.openapi({ description: "By the contract; null: it has none of that name." }),
+        to: form.openapi({ description: "Of the version; null: it has none of that name." }),
+        breaking: z.boolean(),
+      }),
+    ),
+  })
+  .openapi("VersionCheck");
 const changes = [
   "conflict",
   "invalid_configuration",
@@ -101,6 +136,20 @@ export function addModelRouteRoutes(app: EdgeApp): void {
       const outcome = await control.putRoute(actor, given, revision);
       if (!("refused" in outcome)) noteRoute(name, outcome.value, context.env, keepAliveOf(context), Date.now());
       return outcomeReply(context, outcome);
+    },
+  );
+  addAdminRoute(
+    app,
+    {
+      ...{ method: "get", path: `${one}/check`, by: "operator", parameters: routePath, query: checkQuery },
+      summary: "Whether a version would keep a contract of a model route, with each difference; nothing is changed",
+      responses: { 200: json(versionCheck, "The verdict.") },
+      also: ["contract_not_found", "version_not_found", "pool_unavailable"],
+    },
+    async ({ context, settings }) => {
+      const { version, contract } = checked(checkQuery, context.req.query());
+      const { route } = settled(context, await controlPlaneOf(context).getRoute(pathParameter(context, "route")));
+      return valueReply(context, checkVersion(route, contract, version, await viewOf(context, settings)));
     },
   );
   addAdminRoute(

@@ -4,7 +4,7 @@ import type { ModelRoute } from "../../../shared/protocol/model-route.ts";
 import type { ModelSignature } from "../../../shared/protocol/tensor.ts";
 import { knownNode, nodeModel, SIGNATURE } from "../../../test/support/known-nodes.ts";
 import { PoolView } from "../../pool/pool-view.ts";
-import { checkContracts, type SentContract, sentContractSchema } from "./route-check.ts";
+import { checkContracts, checkVersion, type SentContract, sentContractSchema } from "./route-check.ts";
 
 const wider: ModelSignature = {
   ...SIGNATURE,
@@ -45,6 +45,28 @@ describe("a route held against the pool", () => {
       ["contract 1: no node has version 8", "contract 1: no node has version 9", "contract 2: no node has version 7"],
     );
     assert.match(problems[0] ?? "", /there are 1, 2, 3$/);
+  });
+
+  test("tells of a version that is not set whether it would be taken, with each difference", () => {
+    const { contracts } = check([sent({ 1: 1 }), sent({ 3: 1 }, { contract: 2 })]);
+    const route = { name: "r", model: "m", contracts };
+    const about = { route: "r", model: "m" };
+    assert.deepEqual(checkVersion(route, undefined, "1", view), {
+      ...{ ...about, contract: 1, version: "1", compatible: true, differences: [] },
+    });
+    const { compatible, differences } = checkVersion(route, 1, "2", view);
+    assert.deepEqual([compatible, differences.map(({ kind }) => kind)], [true, ["output_added"]]);
+    const from = { datatype: "FP32", shape: [-1, 4] };
+    assert.deepEqual(checkVersion(route, 1, "3", view).differences, [
+      { kind: "dimension_changed", side: "input", tensor: "x", from, to: { ...from, shape: [-1, 8] }, breaking: true },
+    ]);
+    assert.equal(checkVersion(route, 2, "3", view).compatible, true);
+    assert.throws(() => checkVersion(route, 3, "1", view), {
+      ...{ code: "contract_not_found", message: "route 'r' has the contracts 1, 2 only" },
+    });
+    assert.throws(() => checkVersion(route, 1, "9", view), {
+      ...{ code: "version_not_found", message: "no node has version 9 of m; there are 1, 2, 3" },
+    });
   });
 
   test("a contract may grow, and never shrink under its callers", () => {

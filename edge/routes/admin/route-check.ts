@@ -3,6 +3,8 @@
  * given. What is wrong is told all at once, with each difference.
  */
 import { z } from "zod";
+import { type ContractCheck, checkContract } from "../../../shared/protocol/contract-check.ts";
+import { WarmgateError } from "../../../shared/protocol/errors.ts";
 import { isModelVersion } from "../../../shared/protocol/model-name.ts";
 import {
   contractSchema,
@@ -70,6 +72,37 @@ export function breaches(contract: ModelSignature, model: string, version: strin
   return differences
     .filter(({ breaking }) => breaking)
     .map((difference) => `version ${version} does not keep it: ${describeDifference(difference)}`);
+}
+
+/** How a version that is not set would keep a contract of a route. */
+export interface VersionCheck extends ContractCheck {
+  readonly route: string;
+  readonly contract: number;
+  readonly model: string;
+  readonly version: string;
+}
+
+/**
+ * Whether a version would be taken for a route; nothing is changed by that.
+ *
+ * @param asked the contract's number; undefined: the oldest
+ * @throws WarmgateError `contract_not_found`, `version_not_found`
+ */
+export function checkVersion(
+  { name, model, contracts }: Pick<ModelRoute, "name" | "model"> & { readonly contracts: readonly RouteContract[] },
+  asked: number | undefined,
+  version: string,
+  view: PoolView,
+): VersionCheck {
+  const numbers = contracts.map(({ contract }) => contract).toSorted((a, b) => a - b);
+  const kept = contracts.find(({ contract }) => contract === (asked ?? numbers[0]));
+  if (!kept) {
+    throw new WarmgateError("contract_not_found", `route '${name}' has the contracts ${numbers.join(", ")} only`);
+  }
+  const capability = view.capability(model, version);
+  if (!capability) throw new WarmgateError("version_not_found", versionProblem(model, version, view) ?? "");
+  const check = checkContract(kept.signature, capability.model.signature);
+  return { route: name, contract: kept.contract, model, version, ...check };
 }
 
 export function versionProblem(model: string, version: string, view: PoolView): string | undefined {

@@ -1,5 +1,7 @@
 /** The admin API's replies about model routes, the pool's nodes and dry runs, as far as the command line reads them (`replies.ts`). */
 import { z } from "zod";
+import { DATATYPES } from "../../../shared/protocol/datatype.ts";
+import { DIFFERENCE_KINDS } from "../../../shared/protocol/signature-difference.ts";
 import { instant } from "./replies.ts";
 
 const label = z.string().nullable();
@@ -55,6 +57,19 @@ const route = z.looseObject({
     .nullable(),
 });
 export type RouteReply = z.infer<typeof route>;
+const form = z.looseObject({ datatype: z.enum(DATATYPES), shape: z.array(z.int()) }).nullable();
+/** Its differences have the fields of `ContractDifference`. */
+export const versionCheckReply = z.looseObject({
+  ...{ route: z.string(), contract: z.int(), model: z.string(), version: z.string(), compatible: z.boolean() },
+  differences: z.array(
+    z.looseObject({
+      kind: z.enum(DIFFERENCE_KINDS),
+      side: z.enum(["input", "output"]),
+      ...{ tensor: z.string(), from: form, to: form, breaking: z.boolean() },
+    }),
+  ),
+});
+
 export const storedRouteReply = z.looseObject({ route, revision: z.int() });
 export type StoredRouteReply = z.infer<typeof storedRouteReply>;
 

@@ -56,6 +56,35 @@ describe("routes", () => {
     assert.deepEqual(JSON.parse(printed), answer);
   });
 
+  test("check says whether a version would be taken, and its exit code says it too", async (context) => {
+    const verdict = { route: "digits", contract: 1, model: "digits-small", version: "2", compatible: true };
+    const fits = await typed(context, routes, "check digits --version 2", { ...verdict, differences: [] });
+    assert.deepEqual([fits.code, fits.noted], [0, ""]);
+    assert.equal(fits.asked[0]?.url, "/admin/v1/routes/digits/check?version=2");
+    assert.equal(fits.printed, "No differences: the same inputs and outputs.");
+    const [from, to] = [64, 128].map((width) => ({ datatype: "FP32", shape: [-1, width] }));
+    const difference = { kind: "dimension_changed", side: "input", tensor: "pixels", from, to, breaking: true };
+    const answer = { ...verdict, compatible: false, differences: [difference] };
+    const breaks = await typed(context, routes, "check digits --version 2 --contract 1", answer);
+    assert.equal(breaks.asked[0]?.url, "/admin/v1/routes/digits/check?version=2&contract=1");
+    assert.equal(breaks.code, 1);
+    assert.match(breaks.printed, /^input pixels +dimension changed +FP32\[-1,64\] +FP32\[-1,128\] +breaking$/m);
+    assert.match(breaks.printed, /^Not compatible: 1 of 1 differences would break callers of contract 1 of digits\.$/m);
+    assert.match(breaks.noted, /version 2 of digits-small would break contract 1 of digits \(invalid_configuration\)$/);
+    const programs = await typed(context, routes, "check digits --version 2 --json", answer);
+    assert.deepEqual([programs.code, JSON.parse(programs.printed)], [1, answer]);
+  });
+
+  test("check without a version, or with none that is one, is wrong usage", async (context) => {
+    for (const [line, told] of [
+      ["check digits", /--version <version> is missing/],
+      ["check digits --version new", /--version/],
+      ["check digits --version 1 --contract 0", /--contract/],
+    ] as const) {
+      await assert.rejects(typed(context, routes, line, {}), told);
+    }
+  });
+
   test("rm sends a DELETE", async (context) => {
     const { printed, asked } = await typed(context, routes, "rm digits", ROUTE);
     assert.deepEqual(sent(asked), [{ method: "DELETE", path: "routes/digits", body: undefined }]);

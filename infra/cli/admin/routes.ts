@@ -1,12 +1,14 @@
+import { describeCheck } from "../models/contract-check.ts";
+import { UsageError } from "../usage-error.ts";
 import { type Call, type Command, defineCommand, moreNote } from "./command.ts";
 import { Refused } from "./failure.ts";
-import { routeName } from "./names.ts";
+import { modelVersion, routeName } from "./names.ts";
 import { gather, LIMIT_OPTION, parseListLimit } from "./pages.ts";
 import { pageOf } from "./replies.ts";
 import { comparisonsReply } from "./rollout-replies.ts";
 import { routeBody } from "./route-change.ts";
-import { parseRouteChange, ROUTE_OPTIONS } from "./route-options.ts";
-import { type StoredRouteReply, storedRouteReply } from "./route-replies.ts";
+import { contractNumber, parseRouteChange, ROUTE_OPTIONS } from "./route-options.ts";
+import { type StoredRouteReply, storedRouteReply, versionCheckReply } from "./route-replies.ts";
 import { describeRoute, listRoutes } from "./route-text.ts";
 import { describeComparisons } from "./shadow-text.ts";
 
@@ -53,6 +55,34 @@ const set = defineCommand({
   },
 });
 
+const check = defineCommand({
+  summary: "whether a version would keep a route's contract, and what would break; nothing is changed",
+  operands: ["route"],
+  options: {
+    version: { value: "<version>", about: "the version of the route's model" },
+    contract: { value: "<n>", about: "which contract (the oldest)" },
+  },
+  example: "warmgate routes check digits --version 2",
+  async run({ operand, given, ask, show: print }) {
+    const path = [...routePath(operand("route")), "check"];
+    const version = given.one("version");
+    if (version === undefined) throw new UsageError("--version <version> is missing.");
+    const contract = given.one("contract");
+    const query = {
+      version: modelVersion(version, "--version"),
+      ...(contract === undefined ? {} : { contract: String(contractNumber(contract, "--contract")) }),
+    };
+    const checked = await ask(versionCheckReply, { path, query });
+    const names = {
+      contract: `contract ${checked.contract} of ${checked.route}`,
+      version: `version ${checked.version} of ${checked.model}`,
+    };
+    print(checked, () => describeCheck(checked, names));
+    if (checked.compatible) return;
+    throw new Refused(`${names.version} would break ${names.contract}`, "invalid_configuration", undefined, undefined);
+  },
+});
+
 const shadow = defineCommand({
   summary: "how far the answers of shadow versions differ",
   operands: ["route"],
@@ -76,7 +106,7 @@ const rm = defineCommand({
   },
 });
 
-export const ROUTE_COMMANDS: Readonly<Record<string, Command>> = { ls, show, set, shadow, rm };
+export const ROUTE_COMMANDS: Readonly<Record<string, Command>> = { ls, show, check, set, shadow, rm };
 
 /** @throws UsageError */
 export function routePath(name: string): string[] {

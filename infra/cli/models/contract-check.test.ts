@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { checkContract } from "../../../shared/protocol/contract-check.ts";
 import type { ModelSignature, TensorSpec } from "../../../shared/protocol/tensor.ts";
-import { checkContract, describeCheck } from "./contract-check.ts";
+import { describeCheck } from "./contract-check.ts";
 
 const specs: fc.Arbitrary<TensorSpec[]> = fc.uniqueArray(
   fc.record({

@@ -1,5 +1,6 @@
+import { checkContract } from "../../../shared/protocol/contract-check.ts";
 import type { ModelSignature } from "../../../shared/protocol/tensor.ts";
-import { checkContract, describeCheck } from "./contract-check.ts";
+import { describeCheck } from "./contract-check.ts";
 import { readContract } from "./contract-file.ts";
 import { DEVICE_OPTIONS, parseDevice } from "./device-options.ts";
 import { examine } from "./examine.ts";
