@@ -1,6 +1,18 @@
 /** What serving process, supervisor and the program that started them tell each other over Node's IPC channel. */
 import { z } from "zod";
 
+const loadingArtefact = z.object({
+  model: z.string(),
+  version: z.string(),
+  /** Names its content. */
+  digest: z.string(),
+});
+export type LoadingArtefact = z.infer<typeof loadingArtefact>;
+
+/** Not to be loaded, as it brought down an earlier process. */
+const leftOut = loadingArtefact.extend({ reason: z.string() });
+export type LeftOut = z.infer<typeof leftOut>;
+
 export const servingMessage = z.discriminatedUnion("kind", [
   /** It listens for signals and questions from now on. */
   z.object({
@@ -14,11 +26,23 @@ export const servingMessage = z.discriminatedUnion("kind", [
   /** The answer to a question. */
   z.object({ kind: z.literal("alive") }),
   /** It cannot go on, answers what it still can and ends; another one is wanted. */
-  z.object({ kind: z.literal("stuck"), reason: z.string() }),
+  z.object({
+    kind: z.literal("stuck"),
+    reason: z.string(),
+    /** What was being warmed up, where that is what does not end. */
+    culprit: loadingArtefact.optional(),
+  }),
+  /** It loads and warms an artefact now, which may be the last thing that it does. */
+  z.object({ kind: z.literal("loading"), artefact: loadingArtefact }),
+  z.object({ kind: z.literal("load_ended"), artefact: loadingArtefact, loaded: z.boolean() }),
 ]);
 
 /** From the supervisor to a serving process. */
-export const supervisorQuestion = z.object({ kind: z.literal("ping") });
+export const supervisorWord = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("ping") }),
+  /** Said once, when it has started. */
+  z.object({ kind: z.literal("leave_out"), artefacts: z.array(leftOut) }),
+]);
 
 export const supervisorMessage = z.discriminatedUnion("kind", [
   /** A serving process is up and warm. Sent again after each restart. */

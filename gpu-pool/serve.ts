@@ -17,15 +17,16 @@ import { reachableOrigin } from "./announce/reachable-origin.ts";
 import { observeFallback } from "./devices/device-metrics.ts";
 import { loadOnDevice, type ModelLoad, openDevice } from "./devices/open-device.ts";
 import { type UsableSettings, usableSettings } from "./devices/usable-settings.ts";
+import { Loading } from "./loading.ts";
 import { collectGarbage } from "./overload/collect-garbage.ts";
 import { observeOverload } from "./overload/overload-metrics.ts";
 import { OverloadMonitor } from "./overload/overload-monitor.ts";
 import { descriptorLimit, memoryLimit, mostConnections, ProcessReadings } from "./overload/process-readings.ts";
-import { supervisorQuestion, tellParent } from "./process-messages.ts";
+import { type LeftOut, type LoadingArtefact, supervisorWord, tellParent } from "./process-messages.ts";
 import { type Device, instanceCount, loadModel, readSamples, workerSettingsOf } from "./repository/load-model.ts";
 import { type Artefact, ModelRepository } from "./repository/model-repository.ts";
 import type { ProbeReport } from "./repository/probe/probe-messages.ts";
-import { Prober } from "./repository/probe/prober.ts";
+import { memoryLeft, Prober } from "./repository/probe/prober.ts";
 import { RepositoryWatch } from "./repository/repository-watch.ts";
 import { RemoteModels, reloadIn } from "./repository/sources/remote-models.ts";
 import { Completions } from "./runtime/completions.ts";
@@ -49,8 +50,6 @@ process.env.CUDA_DEVICE_ORDER ??= "PCI_BUS_ID";
 
 /** Mean queueing time above which a device counts as overloaded (DAGOR's figure). */
 const OVERLOADED_WAIT_MS = 20;
-/** Memory that an artefact is always allowed when it is tried, however little is left. */
-const LEAST_PROBE_BYTES = 256 * 1024 ** 2;
 /** How long the goodbye may take, unless half of the time to drain is less. */
 const GOODBYE_MS = 500;
 
@@ -64,7 +63,7 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
   const prober = settings.probe
     ? new Prober({
         limitMs: settings.probeLimitMs,
-        memoryLimitBytes: () => Math.max(LEAST_PROBE_BYTES, memoryBytes - process.memoryUsage.rss()),
+        memoryLimitBytes: () => memoryLeft(memoryBytes),
         log,
       })
     : undefined;
@@ -106,6 +105,7 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
     onRecycle: (reason) => startAnew(reason),
   });
   const completions = new Completions(realClock.now);
+  const loading = new Loading(tellParent);
   // A CPU that has no memory for a run has memory for the next one, and its sessions are as good as before.
   const recovery = provider === "cpu" ? undefined : { guard: opened.guard, capacityBytes: opened.totalBytes };
   const device: Device = { provider, deviceId, computeThreads, slots, scheduler, completions, recovery };
@@ -116,11 +116,18 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
       const early = provider === "cpu" ? await probe(artefact, device, prober) : undefined;
       return loadOnDevice(opened, await modelLoadOf(artefact, device, early), async (release) => {
         const probed = early ?? (await probe(artefact, device, prober));
-        const loaded = await loadModel(artefact, device, metrics, log, onCrash, probed);
+        const { name: model, version, digest } = artefact;
+        const loaded = await loading.during({ model, version, digest }, () => {
+          log.info({ model, version }, "loading model");
+          return loadModel(artefact, device, metrics, log, onCrash, probed);
+        });
         loaded.onClosed = release;
         const loadedAt = Date.now();
         const lastUsedAt = () => Math.max(loadedAt, loaded.statistics.lastInference);
-        return { loaded, placed: { lastUsedAt, evict: () => repository.evict(loaded) } };
+        const takes = (bytes: number) => {
+          loaded.memory = { provider, deviceId, bytes };
+        };
+        return { loaded, placed: { lastUsedAt, takes, evict: () => repository.evict(loaded) } };
       });
     },
     beforeReady: () =>
@@ -203,20 +210,28 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
         process.exit(0);
       });
   };
-  const startAnew = (reason: string) => {
+  const startAnew = (reason: string, culprit?: LoadingArtefact) => {
     if (stopping) return;
     stopping = true;
     log.error({ reason }, "answering what can be answered, then starting anew");
-    tellParent({ kind: "stuck", reason });
+    tellParent({ kind: "stuck", reason, culprit });
     drainAtMost();
     endBackgroundWork();
     // No leaving slowly: what comes now would wait for a device that does not get free.
     void announcer?.leave(GOODBYE_MS);
     void server.drain().then(killSelf);
   };
-  const runWatch = new RunWatch({ completions, limitMs: settings.runLimitMs, onHung: startAnew });
+  const runWatch = new RunWatch({
+    completions,
+    limitMs: settings.runLimitMs,
+    onHung: (reason, model) => startAnew(reason, loading.warmingUp(model)),
+  });
+  const leftOut = Promise.withResolvers<readonly LeftOut[]>();
+  if (!process.connected) leftOut.resolve([]);
   process.on("message", (message) => {
-    if (supervisorQuestion.safeParse(message).success) tellParent({ kind: "alive" });
+    const word = supervisorWord.safeParse(message).data;
+    if (word?.kind === "ping") tellParent({ kind: "alive" });
+    else if (word) leftOut.resolve(word.artefacts);
   });
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => {
@@ -245,6 +260,7 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
       log,
     });
   }
+  repository.leaveOut(await leftOut.promise);
   await repository.loadAll();
   const descriptors = descriptorLimit();
   if (descriptors !== undefined) server.limitConnections(await mostConnections(descriptors));

@@ -4,14 +4,16 @@
  *
  * Promises: a serving process that dies is replaced at once the first time, then after a wait that doubles
  * (`restart-policy.ts`); one that keeps dying, or says that it is misconfigured, stays down and the supervisor exits with
- * a reason; one whose event loop stands still is killed (`heartbeat.ts`). SIGTERM and SIGINT are passed on, and whatever
+ * a reason; one whose event loop stands still is killed (`heartbeat.ts`); a model that brings it down while it is loaded
+ * is left out by the next one (`quarantine.ts`). SIGTERM and SIGINT are passed on, and whatever
  * has not stopped in time is killed. When the program that started the supervisor vanishes, so does everything below it.
  *
  *     POOL_SIGNING_KEYS=k1:... node gpu-pool/supervisor.ts --models gpu-pool/models
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { Heartbeat } from "./heartbeat.ts";
-import { type ServingMessage, servingMessage, tellParent } from "./process-messages.ts";
+import { type LoadingArtefact, type ServingMessage, servingMessage, tellParent } from "./process-messages.ts";
+import { Quarantine } from "./quarantine.ts";
 import { RestartPolicy } from "./restart-policy.ts";
 import { createLog } from "./telemetry/log.ts";
 
@@ -22,6 +24,7 @@ const EXIT_MISCONFIGURED = 78;
 const log = createLog("supervisor", "info");
 const serveFile = new URL("./serve.ts", import.meta.url);
 const policy = new RestartPolicy();
+const quarantine = new Quarantine();
 let child: ChildProcess | undefined;
 let stopping = false;
 /** The drain limit of the serving process, in milliseconds; a guess until it has said it. */
@@ -32,10 +35,12 @@ function start(): void {
   child = started;
   let heartbeat: Heartbeat | undefined;
   let reason: string | undefined;
+  let culprit: LoadingArtefact | undefined;
   const receive = (message: ServingMessage) => {
     switch (message.kind) {
       case "started":
         drainMs = message.drainMs;
+        started.send({ kind: "leave_out", artefacts: quarantine.entries }, () => undefined);
         heartbeat = new Heartbeat({
           limitMs: message.aliveLimitMs,
           ask: () => void (started.connected && started.send({ kind: "ping" }, () => undefined)),
@@ -50,7 +55,14 @@ function start(): void {
         return;
       case "stuck":
         reason = message.reason;
+        culprit = message.culprit;
         killIfStillThere(started);
+        return;
+      case "loading":
+        quarantine.began(message.artefact);
+        return;
+      case "load_ended":
+        quarantine.ended(message.artefact, message.loaded);
         return;
       case "ready":
         policy.ready();
@@ -62,16 +74,31 @@ function start(): void {
     const parsed = servingMessage.safeParse(message);
     if (parsed.success) receive(parsed.data);
   });
+  // What it said last is heard before it is judged: its channel may be read after its end is known.
+  const heard = new Promise<void>((resolve) => started.once("disconnect", resolve));
   started.on("exit", (code, signal) => {
     heartbeat?.stop();
     child = undefined;
     // One that SIGTERM itself has ended was not far enough to listen for it, and had taken nothing in.
     if (stopping) process.exit(signal === "SIGTERM" ? 0 : (code ?? 1));
-    restart(code, signal ?? "", reason);
+    void heard.then(() => restart(code, signal ?? "", reason, culprit));
   });
 }
 
-function restart(code: number | null, signal: string, reason: string | undefined): void {
+function restart(
+  code: number | null,
+  signal: string,
+  reason: string | undefined,
+  culprit: LoadingArtefact | undefined,
+): void {
+  const { found, wasUseful } = quarantine.died({ signal, culprit });
+  for (const { model, version, reason: why } of found) log.error({ model, version, reason: why }, "model left out");
+  if (found.length > 0 && wasUseful) {
+    // What it died of will not be met again, and there is something to serve.
+    log.error({ code, signal, reason }, "serving process died");
+    start();
+    return;
+  }
   const next = policy.died(performance.now());
   if (code === EXIT_MISCONFIGURED) {
     giveUp("the pool cannot start as it is configured; the line above says why");

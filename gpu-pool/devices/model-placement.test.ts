@@ -9,6 +9,8 @@ const NO_LOG = { info() {}, warn() {} };
 /** Models on a device that has so much memory; each takes what it `takes`, which need not be what it was estimated at. */
 class Stand {
   readonly events: string[] = [];
+  /** What models were said to take. */
+  readonly told = new Map<string, number>();
   readonly placement: ModelPlacement;
   readonly #used: Map<string, number> = new Map();
 
@@ -37,7 +39,8 @@ class Stand {
           this.events.push(`evict ${model}`);
           leave();
         };
-        return { loaded: leave, placed: { lastUsedAt: () => usedAt, evict } };
+        const tell = (bytes: number) => void this.told.set(model, bytes);
+        return { loaded: leave, placed: { lastUsedAt: () => usedAt, takes: tell, evict } };
       },
     );
   }
@@ -65,6 +68,7 @@ describe("loading models onto a device", () => {
     await stand.load("b", 4, { evictable: true, usedAt: 1 });
     await stand.load("c", 8);
     assert.deepEqual(stand.events, ["open a", "open b", "evict b", "evict a", "open c"]);
+    assert.equal(stand.placement.evictions, 2);
     assert.equal(stand.free, 2);
   });
 
@@ -100,6 +104,16 @@ describe("loading models onto a device", () => {
     assert.equal(stand.free, 8);
     await stand.load("b", 3, { takes: 5 });
     assert.equal(stand.free, 3);
+  });
+
+  test("a model is told what it was measured to take, else what it was estimated at; one that is refused nothing", async () => {
+    const measured = new Stand(10, true);
+    await measured.load("a", 6, { takes: 2 });
+    await assert.rejects(measured.load("b", 3, { takes: 9 }));
+    assert.deepEqual([...measured.told], [["a", 2]]);
+    const estimated = new Stand(10);
+    await estimated.load("a", 6, { takes: 2 });
+    assert.deepEqual([...estimated.told], [["a", 6]]);
   });
 
   test("a model takes no less than its weights, whatever others give back meanwhile", async () => {

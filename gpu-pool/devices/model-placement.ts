@@ -5,7 +5,8 @@
  *     await placement.load({ model, version, bytes: estimatedBytes(artefact), evictable }, async (release) => {
  *       const served = await loadModel(...);
  *       served.onClosed = release;
- *       return { loaded: served, placed: { lastUsedAt, evict: () => repository.evict(served) } };
+ *       const takes = (bytes) => (served.memory = { provider, deviceId, bytes });
+ *       return { loaded: served, placed: { lastUsedAt, evict: () => repository.evict(served), takes } };
  *     });
  *
  * Promises: a load that does not fit is refused before anything is opened, with the numbers, and nothing else is touched; what
@@ -44,6 +45,8 @@ export interface Placed {
   readonly lastUsedAt: () => number;
   /** Takes it out of service and off the device. It must not wait for a load: the load waits for it. */
   evict(): Promise<void>;
+  /** Told once what it is reckoned to take of the device: as measured where use can be, else as estimated. */
+  takes(bytes: number): void;
 }
 
 export interface Opened<T> {
@@ -56,6 +59,7 @@ export class ModelPlacement {
   /** By the holdings' ids. */
   readonly #placed = new Map<string, Placed>();
   #memory: DeviceMemory;
+  #evictions = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #lastId = 0;
 
@@ -66,6 +70,11 @@ export class ModelPlacement {
 
   get memory(): DeviceMemory {
     return this.#memory;
+  }
+
+  /** Models that had to make room for others so far. */
+  get evictions(): number {
+    return this.#evictions;
   }
 
   /**
@@ -92,6 +101,7 @@ export class ModelPlacement {
     for (const evicted of placement.kind === "evict" ? placement.ids : []) {
       const gone = this.#memory.holdings.find((holding) => holding.id === evicted);
       log.info({ model: gone?.model, version: gone?.version, for: `${model} ${version}` }, "model evicted");
+      this.#evictions++;
       await this.#placed.get(evicted)?.evict();
       this.#release(evicted);
     }
@@ -122,6 +132,7 @@ export class ModelPlacement {
         throw tooLarge(settlement.reason);
       }
       this.#placed.set(id, placed);
+      placed.takes(measured);
       this.#options.log.info({ model, version, estimatedBytes: bytes, bytes: measured }, "model placed");
       return loaded;
     } catch (error) {

@@ -42,11 +42,17 @@ async function open(options: Partial<DeviceOptions> = {}) {
   return { opened, registry, warnings };
 }
 
-function load(opened: OpenDevice, model: string) {
+interface Tried {
+  readonly probedBytes?: number;
+  /** What the model is said to take is added. */
+  readonly told?: number[];
+}
+
+function load(opened: OpenDevice, model: string, { probedBytes, told = [] }: Tried = {}) {
   const wanted = { model, version: "1", files: [join(folder, "model.onnx")], instances: 1, evictable: false };
-  return loadOnDevice(opened, { ...wanted, probedBytes: undefined }, async () => ({
+  return loadOnDevice(opened, { ...wanted, probedBytes }, async () => ({
     loaded: model,
-    placed: { lastUsedAt: () => 0, evict: async () => undefined },
+    placed: { lastUsedAt: () => 0, takes: (bytes) => void told.push(bytes), evict: async () => undefined },
   }));
 }
 
@@ -79,7 +85,7 @@ describe("a device that is opened", () => {
       },
       async () => {
         await install(50);
-        return { loaded: "b", placed: { lastUsedAt: () => 0, evict: async () => undefined } };
+        return { loaded: "b", placed: { lastUsedAt: () => 0, takes() {}, evict: async () => undefined } };
       },
     );
     assert.equal(freeBytes(opened.placement!.memory), 40 * MIB);
@@ -101,6 +107,14 @@ describe("a device that is opened", () => {
     assert.equal(opened.placement, undefined);
     assert.equal(await load(opened, "a"), "a");
     assert.equal(warnings.length, 1);
+  });
+
+  test("tells what a model took when it was tried where nobody counts memory, and guesses nothing", async () => {
+    const { opened } = await open({ provider: "cpu", name: "cpu" });
+    const told: number[] = [];
+    await load(opened, "tried", { probedBytes: 5 * MIB, told });
+    await load(opened, "untried", { told });
+    assert.deepEqual(told, [5 * MIB]);
   });
 
   test("asks nobody about a CPU, and places models only where the operator says what they may take", async () => {

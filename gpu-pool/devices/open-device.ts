@@ -52,7 +52,7 @@ export async function openDevice(options: DeviceOptions): Promise<OpenDevice> {
   const free = total === undefined ? undefined : total - (first?.memoryUsedBytes ?? 0);
   const capacityBytes = capacityOf(memoryBytes, free);
   const placement = capacityBytes === undefined ? undefined : placementOf(capacityBytes, sampler, log);
-  if (placement) observePlacement(registry, name, () => placement.memory);
+  if (placement) observePlacement(registry, name, placement);
   else if (provider === "cuda") log.warn("how much memory the GPU has is not known: loads are not held against it");
   return { guard, totalBytes: total ?? Number.POSITIVE_INFINITY, placement, close: () => sampler?.stop() };
 }
@@ -90,9 +90,14 @@ export async function loadOnDevice<T>(
   { files, instances, probedBytes, ...load }: ModelLoad,
   open: (release: () => void) => Promise<Opened<T>>,
 ): Promise<T> {
-  if (!placement) return (await open(() => undefined)).loaded;
   let fileBytes = 0;
   for (const file of files) fileBytes += (await stat(file)).size;
   const bytes = estimatedBytes({ fileBytes, probedBytes, instances });
+  if (!placement) {
+    const { loaded, placed } = await open(() => undefined);
+    // Nobody counts it, so a guess is not worth telling.
+    if (probedBytes !== undefined) placed.takes(bytes);
+    return loaded;
+  }
   return placement.load({ ...load, bytes, leastBytes: instances * fileBytes }, open);
 }

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { decodeInferenceRequest } from "../../shared/protocol/request.ts";
 import type { DeviceGuard } from "../devices/device-guard.ts";
+import { runsOf, warmUpRunsOf } from "../loading.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import { prepareSamples } from "../pipeline/prepare-samples.ts";
 import type { Completions } from "../runtime/completions.ts";
@@ -60,11 +61,16 @@ export async function loadModel(
   // One after another: a file that does not load should fail once, and loading takes twice the memory for a moment.
   const open = async () => {
     const instance = await ModelInstance.load(workerSettings, device.completions);
-    instance.model = `model ${name}, version ${version}`;
+    instance.model = runsOf({ model: name, version });
     instance.longestMs = probed?.runMs ?? 0;
     return instance;
   };
-  const first = await open();
+  const openCold = async () => {
+    const instance = await open();
+    instance.model = warmUpRunsOf({ model: name, version });
+    return instance;
+  };
+  const first = await openCold();
   const instances: [ModelInstance, ...ModelInstance[]] = [first];
   try {
     if (padding) checkPadding(padding, first.signature);
@@ -78,7 +84,7 @@ export async function loadModel(
       settings.pipeline &&
       (await Pipeline.load(settings.pipeline, artefact.files, model, report.maxBatch > 0, requests[0]));
     while (instances.length < count) {
-      const next = await open();
+      const next = await openCold();
       instances.push(next);
       await warmAlike(next, report, warmUpSettings);
     }
@@ -88,7 +94,10 @@ export async function loadModel(
     }
     if (report.notWarmed) log.warn({ model: name, version, reason: report.notWarmed }, "not warmed up; declare warmup");
     if (report.notBatched) log.info({ model: name, version, reason: report.notBatched }, "requests run one by one");
-    for (const instance of instances) instance.onCrash = onCrash;
+    for (const instance of instances) {
+      instance.onCrash = onCrash;
+      instance.model = runsOf({ model: name, version });
+    }
     const { description, deterministic, maxDelayMs, nonFinite } = settings;
     const identity = { name, version, digest, description, deterministic, provider: device.provider };
     const policy = {

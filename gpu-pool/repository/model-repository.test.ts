@@ -65,6 +65,38 @@ describe("the model repository", () => {
     assert.deepEqual(bad, { name: "bad", version: "1", state: "UNAVAILABLE", reason: "broken does not load" });
   });
 
+  test("what is left out is not loaded and says why, until its files change", async () => {
+    put("m", 1, "deadly");
+    put("m", 2, "two");
+    await repository.loadAll();
+    const { digest } = repository.find("m", "1").identity;
+    const next = new ModelRepository({
+      folders: [folder],
+      load: (artefact, onCrash) => script.load(artefact, onCrash),
+      log: pino({ level: "silent" }),
+    });
+    next.leaveOut([{ model: "m", version: "1", digest, reason: "it is deadly" }]);
+    script.events.length = 0;
+    await next.loadAll();
+    assert.deepEqual(script.events, ["load m/2=two"]);
+    assert.equal(next.index()[0]?.reason, "it is deadly");
+    await assert.rejects(next.load("m"), { code: "model_rejected", message: /version 1: it is deadly/ });
+    put("m", 1, "mended");
+    await next.load("m");
+    assert.deepEqual(next.readyVersions("m"), ["1", "2"]);
+  });
+
+  test("what is left out is loaded when it is asked for again by name", async () => {
+    put("m", 1, "deadly");
+    await repository.loadAll();
+    const { digest } = repository.find("m", "1").identity;
+    await repository.unload("m");
+    repository.leaveOut([{ model: "m", version: "1", digest, reason: "it is deadly" }]);
+    await assert.rejects(repository.load("m"), { code: "model_rejected" });
+    await repository.loadAgain("m");
+    assert.deepEqual(repository.readyVersions("m"), ["1"]);
+  });
+
   test("a reload that fails leaves the version that serves as it was", async () => {
     put("m", 1, "old");
     await repository.loadAll();

@@ -10,6 +10,7 @@
  */
 import type { Logger } from "pino";
 import { asWarmgateError, WarmgateError } from "../../shared/protocol/errors.ts";
+import type { LeftOut } from "../process-messages.ts";
 import type { ServedModel } from "../runtime/served-model.ts";
 import { type ModelFiles, scanRepository, type VersionFiles } from "./layout.ts";
 import { type ModelJson, readModelJson } from "./model-json.ts";
@@ -60,11 +61,18 @@ export class ModelRepository {
   readonly #changes = new Map<string, Promise<unknown>>();
   /** Models that were evicted; one of them may not have been published yet. */
   readonly #evicted = new WeakSet<ServedModel>();
+  /** What is not to be loaded. Bounded by who says so. */
+  #quarantine: readonly LeftOut[] = [];
   #loadedOnce = false;
   #closed = false;
 
   constructor(options: RepositoryOptions) {
     this.#options = options;
+  }
+
+  /** Leaves artefacts out, with the reason in the index, until their files change or they are asked for by {@link loadAgain}. */
+  leaveOut(artefacts: readonly LeftOut[]): void {
+    this.#quarantine = artefacts;
   }
 
   /** Loads everything that is on disk. Models that fail are logged and shown in the index. */
@@ -92,6 +100,12 @@ export class ModelRepository {
       if (!model) throw unknownModel(name);
       await this.#apply(model);
     });
+  }
+
+  /** As {@link load}; versions too that are left out, as somebody wants to know it. */
+  loadAgain(name: string): Promise<void> {
+    this.#quarantine = this.#quarantine.filter(({ model }) => model !== name);
+    return this.load(name);
   }
 
   /** @throws WarmgateError `model_not_found` */
@@ -244,6 +258,10 @@ export class ModelRepository {
       const stamp = await stampOf(files.files);
       const digest = await readVersion(files, model.modelJson);
       if (serving?.identity.digest === digest) return;
+      const leftOut = this.#quarantine.find(
+        (one) => one.model === model.name && one.version === version && one.digest === digest,
+      );
+      if (leftOut) throw new WarmgateError("model_rejected", leftOut.reason);
       const startedAt = performance.now();
       const artefact = { name: model.name, version, digest, ...files, settings };
       let crash: string | undefined;

@@ -21,8 +21,8 @@ export interface RunWatchOptions {
   readonly completions: Completions;
   /** Shortest time after which a run can count as hung, in milliseconds. */
   readonly limitMs: number;
-  /** Called once. */
-  readonly onHung: (reason: string) => void;
+  /** Called once; `model` is what the run's model is called. */
+  readonly onHung: (reason: string, model: string) => void;
 }
 
 export function isHung({ runningMs, boundMs }: Omit<Progress, "model">, limitMs: number): boolean {
@@ -55,6 +55,7 @@ export class RunWatch {
     const { model, runningMs, boundMs } = hung;
     onHung(
       `a run of ${model} has not ended after ${Math.round(runningMs)} ms; ${Math.round(boundMs)} ms was the most expected`,
+      model,
     );
   }
 }

@@ -38,6 +38,13 @@ export interface ModelIdentity {
   readonly deterministic: boolean;
 }
 
+/** What a model takes of the memory of one device. */
+export interface MemoryUse {
+  readonly provider: "cpu" | "cuda";
+  readonly deviceId: number;
+  readonly bytes: number;
+}
+
 /** How a model wants to be run. */
 export interface ServingPolicy {
   /** How long an idle device may wait for a fuller batch, in milliseconds. */
@@ -92,6 +99,8 @@ export class ServedModel {
   readonly #scheduler: PredictionScheduler;
   readonly #recovering: RecoveringExecutor<Work, Prediction> | undefined;
   #instances: readonly ModelInstance[];
+  /** What it takes of its device's memory; undefined where nobody has measured it. */
+  memory: MemoryUse | undefined;
   /** Called once it has left the device. */
   onClosed: (() => void) | undefined;
   #preparing = 0;

@@ -1,5 +1,5 @@
 import { PRIORITY_CLASSES } from "../../shared/protocol/priority.ts";
-import type { ServedModel } from "../runtime/served-model.ts";
+import type { MemoryUse, ServedModel } from "../runtime/served-model.ts";
 import type { Duration } from "../telemetry/inference-statistics.ts";
 
 const PLATFORM = "onnxruntime_onnx";
@@ -51,7 +51,7 @@ export function modelConfig({ identity, signature, maxBatch, instanceCount, poli
 }
 
 /** One entry of `model_stats` of the statistics extension. Copying to and from the device is part of compute_infer. */
-export function modelStatistics({ identity, statistics: own, costs, lane }: ServedModel, now: number): unknown {
+export function modelStatistics({ identity, statistics: own, costs, lane, memory }: ServedModel, now: number): unknown {
   const none: Duration = { count: 0, ns: 0 };
   const untimed = { count: own.compute.count, ns: 0 };
   return {
@@ -79,8 +79,17 @@ export function modelStatistics({ identity, statistics: own, costs, lane }: Serv
         compute_infer: compute,
         compute_output: { count: compute.count, ns: 0 },
       })),
-    memory_usage: [],
+    memory_usage: memoryUsage(memory),
     // Beyond the extension: what the scheduler expects of this model, and what became of its requests.
     scheduling: { batch_costs: costs.table(now), ...lane.counts },
   };
+}
+
+/** $memory_usage of the statistics extension; empty where nobody has measured it. */
+export function memoryUsage(memory: MemoryUse | undefined): unknown[] {
+  if (memory === undefined) return [];
+  const { provider, deviceId, bytes } = memory;
+  return [
+    provider === "cuda" ? { type: "GPU", id: deviceId, byte_size: bytes } : { type: "CPU", id: 0, byte_size: bytes },
+  ];
 }

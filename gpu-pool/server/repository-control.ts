@@ -23,7 +23,7 @@ export async function loadFromRepository(repository: ModelRepository, name: stri
   if (parameters && Object.keys(parameters).length > 0) {
     throw new WarmgateError("not_implemented", "models are loaded from the repository only, not from the request");
   }
-  await repository.load(name);
+  await repository.loadAgain(name);
   return jsonReply({});
 }
 

@@ -44,10 +44,10 @@ describe("warmgate models", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test("ls has every version that a pool serves", async () => {
+  test("ls has every version that a pool serves, with the memory that it took when it was tried", async () => {
     const { out, code } = await run("ls");
     assert.equal(code, 0);
-    assert.match(out, /^digits +1 +READY +cpu +cpu +64 +- +[0-9a-f]{16} +-$/m);
+    assert.match(out, /^digits +1 +READY +cpu +cpu +64 +[\d.]+ MiB +[0-9a-f]{16} +-$/m);
     assert.match(out, /^digits +2 +READY /m);
   });
 

@@ -1,18 +1,30 @@
 /** Models whose run takes as long as one likes, or for ever. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BOOL, FLOAT, graphAttribute, INT64, integerTensor, model, node, valueInfo } from "./onnx-protobuf.ts";
+import {
+  BOOL,
+  type Dimension,
+  FLOAT,
+  graphAttribute,
+  INT64,
+  integerAttribute,
+  integerTensor,
+  model,
+  node,
+  valueInfo,
+} from "./onnx-protobuf.ts";
 
 /** More turns than any machine makes in a day. */
 export const ENDLESS = 10 ** 15;
 
 /** A turn multiplies a number by itself; it takes ONNX Runtime some microseconds. */
-const BODY = {
+const bodyOf = (shape: readonly Dimension[]) => ({
   nodes: [node("Identity", ["go_on"], ["still"]), node("Mul", ["sum", "sum"], ["product"])],
   initializers: [],
-  inputs: [valueInfo("turn", INT64, []), valueInfo("go_on", BOOL, []), valueInfo("sum", FLOAT, [1])],
-  outputs: [valueInfo("still", BOOL, []), valueInfo("product", FLOAT, [1])],
-};
+  inputs: [valueInfo("turn", INT64, []), valueInfo("go_on", BOOL, []), valueInfo("sum", FLOAT, shape)],
+  outputs: [valueInfo("still", BOOL, []), valueInfo("product", FLOAT, shape)],
+});
+const BODY = bodyOf([1]);
 
 /** `count` INT64 [1] turns over `input` FP32 [1] -> `output` FP32 [1]. Inputs that are made up for a warm-up have no turns. */
 export function loopModel(): Uint8Array {
@@ -31,6 +43,23 @@ export function endlessModel(): Uint8Array {
     initializers: [integerTensor("count", [ENDLESS])],
     inputs: [valueInfo("input", FLOAT, [1])],
     outputs: [valueInfo("output", FLOAT, [1])],
+  });
+}
+
+/** `input` FP32 [rows, 1] -> `output` FP32 [rows, 1]: the same numbers for up to `most` rows, and for more of them nothing ever. */
+export function stallingModel(most: number): Uint8Array {
+  const shape = ["rows", 1];
+  return model({
+    nodes: [
+      node("Shape", ["input"], ["rows"], [integerAttribute("start", 0), integerAttribute("end", 1)]),
+      node("Sub", ["rows", "most"], ["above"]),
+      node("Max", ["above", "none"], ["surplus"]),
+      node("Mul", ["surplus", "endless"], ["count"]),
+      node("Loop", ["count", "", "input"], ["output"], [graphAttribute("body", bodyOf(shape))]),
+    ],
+    initializers: [integerTensor("most", [most]), integerTensor("none", [0]), integerTensor("endless", [ENDLESS])],
+    inputs: [valueInfo("input", FLOAT, shape)],
+    outputs: [valueInfo("output", FLOAT, shape)],
   });
 }
 

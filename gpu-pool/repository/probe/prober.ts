@@ -25,6 +25,8 @@ import { type ProbeEnding, ProbeProcess } from "./probe-process.ts";
 const IDLE_MS = 2_000;
 /** Artefacts whose reports are remembered. */
 const MOST_REPORTS = 1_024;
+/** Memory that an artefact is always allowed, however little is left. */
+const LEAST_BYTES = 256 * 1024 ** 2;
 /** What took more than this leaves so much behind that the next one's memory could not be told from it. */
 const LARGE_BYTES = 64 * 1024 ** 2;
 
@@ -45,6 +47,11 @@ export interface ProberOptions {
   /** Memory that an artefact may take, in bytes; asked anew for each. */
   readonly memoryLimitBytes: () => number;
   readonly log: Pick<Logger, "info">;
+}
+
+/** What of so much memory this process has not taken yet, in bytes; but always as much as a small model needs. */
+export function memoryLeft(limitBytes: number): number {
+  return Math.max(LEAST_BYTES, limitBytes - process.memoryUsage.rss());
 }
 
 export class Prober {

@@ -8,7 +8,7 @@ import { memoryLimit } from "../../../gpu-pool/overload/process-readings.ts";
 import { type Device, loadModel, readSamples, workerSettingsOf } from "../../../gpu-pool/repository/load-model.ts";
 import type { Artefact } from "../../../gpu-pool/repository/model-repository.ts";
 import type { ProbeReport } from "../../../gpu-pool/repository/probe/probe-messages.ts";
-import { Prober } from "../../../gpu-pool/repository/probe/prober.ts";
+import { memoryLeft, Prober } from "../../../gpu-pool/repository/probe/prober.ts";
 import { Completions } from "../../../gpu-pool/runtime/completions.ts";
 import type { PredictionScheduler } from "../../../gpu-pool/runtime/served-model.ts";
 import { DeviceScheduler } from "../../../gpu-pool/scheduler/device-scheduler.ts";
@@ -38,8 +38,6 @@ export interface LoadedVersion {
 /** As a pool has it by default. */
 const PROBE_LIMIT_MS = 120_000;
 const STAY_MS = 60_000;
-/** Memory that a version is always allowed, however little is left. */
-const LEAST_BYTES = 256 * 1024 ** 2;
 const noteSchema = z.object({
   msg: z.string(),
   reason: z.string().optional(),
@@ -65,7 +63,7 @@ export class OfflineLoader {
     this.#metrics = new PoolMetrics(() => [], scheduler);
     this.#prober = new Prober({
       limitMs: PROBE_LIMIT_MS,
-      memoryLimitBytes: () => Math.max(LEAST_BYTES, memoryLimit() - process.memoryUsage.rss()),
+      memoryLimitBytes: () => memoryLeft(memoryLimit()),
       log: { info: () => undefined },
     });
   }
