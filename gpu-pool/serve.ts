@@ -17,6 +17,7 @@ import { reachableOrigin } from "./announce/reachable-origin.ts";
 import { observeFallback } from "./devices/device-metrics.ts";
 import { loadOnDevice, type ModelLoad, openDevice } from "./devices/open-device.ts";
 import { type UsableSettings, usableSettings } from "./devices/usable-settings.ts";
+import { loadEnsemble } from "./ensemble/load-ensemble.ts";
 import { Loading } from "./loading.ts";
 import { collectGarbage } from "./overload/collect-garbage.ts";
 import { observeOverload } from "./overload/overload-metrics.ts";
@@ -130,6 +131,8 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
         return { loaded, placed: { lastUsedAt, takes, evict: () => repository.evict(loaded) } };
       });
     },
+    loadEnsemble: (source, lookUp) =>
+      loadEnsemble(source, lookUp, (model, version) => metrics.forModel(model, version)),
     beforeReady: () =>
       rehearse({ host: settings.host, port: server.port, key: settings.signingKeys?.[0] }, repository.served()),
     log,

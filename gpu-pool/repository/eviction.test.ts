@@ -32,6 +32,7 @@ describe("a model that is evicted", () => {
         loaded(served);
         return served;
       },
+      loadEnsemble: (source, lookUp) => script.loadEnsemble(source, lookUp),
       log: pino({ level: "silent" }),
     });
   });

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { scanRepository } from "./layout.ts";
+import { isLaidOutAsEnsemble, scanRepository } from "./layout.ts";
 import { readVersion } from "./version-content.ts";
 
 describe("a repository on disk", () => {
@@ -41,6 +41,26 @@ describe("a repository on disk", () => {
     mkdirSync(join(folder, "b", "1", "model.onnx"), { recursive: true });
     symlinkSync(join(folder, "gone"), join(folder, "dangling"));
     assert.deepEqual(await found(), ["a:1"]);
+  });
+
+  test("versions of an ensemble need no model; without any version it is version 1", async () => {
+    const write = (content: string, ...path: string[]) => writeFileSync(put(...path), content);
+    write('{"ensemble":0}', "alone", "model.json");
+    write('{"ensemble":0}', "many", "model.json");
+    mkdirSync(join(folder, "many", "1"));
+    mkdirSync(join(folder, "many", "3"));
+    write("{}", "plain", "model.json");
+    mkdirSync(join(folder, "plain", "1"));
+    assert.deepEqual(await found(), ["alone:1", "many:1,3"]);
+    const alone = (await scanRepository([folder])).get("alone");
+    assert.deepEqual(alone?.versions.get("1"), { modelFile: alone?.modelJson, files: [] });
+    assert.ok(alone && isLaidOutAsEnsemble(alone));
+  });
+
+  test("a model.json that is half written is told from one that has gone, where there is no model", async () => {
+    writeFileSync(put("half", "model.json"), '{"ensem');
+    const half = (await scanRepository([folder])).get("half");
+    assert.match(half?.fault ?? "", /model\.json, which might name an ensemble, cannot be read/);
   });
 
   test("an earlier folder hides a model of the same name in a later one", async () => {

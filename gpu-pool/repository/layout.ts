@@ -4,6 +4,8 @@
  *     <folder>/<model>/<version>/model.onnx     as in Triton; versions are whole numbers from 1
  *     <folder>/<model>/<version>/manifest.json  optional, see `version-manifest.ts`
  *     <folder>/<model>/model.json               optional, for all versions of the model
+ *     <folder>/<model>/<version>/               nothing else where model.json names an ensemble; without such folders,
+ *                                               an ensemble is version 1
  *     <folder>/<model>.onnx                     a file alone is version 1 of the model it is named for
  *
  * Everything else is passed over. Names come from `readdir` and are matched against the strict pattern, so no name in
@@ -11,13 +13,15 @@
  *
  * What is not there is told from what cannot be read: a network mount that fails must not look like an empty one.
  */
-import { readdir, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isModelName, isModelVersion } from "../../shared/protocol/model-name.ts";
+import { isEnsemble } from "./model-json.ts";
 
 const MANIFEST = "manifest.json";
 
 export interface VersionFiles {
+  /** `model.onnx`; of an ensemble, which has none, the `model.json` that names its steps. */
   readonly modelFile: string;
   /** Every file that makes up the version, `model.onnx` and external data, in a stable order. */
   readonly files: readonly string[];
@@ -58,7 +62,7 @@ async function scanEntry(folder: string, entry: string): Promise<ModelFiles | un
   // A dangling link, and what vanished meanwhile, is no model.
   if (!status || !isModelName(name)) return undefined;
   const model = isFolder ? await scanModel(name, path) : alone(name, path);
-  return model.versions.size > 0 ? model : undefined;
+  return model.versions.size > 0 || model.fault !== undefined ? model : undefined;
 }
 
 function alone(name: string, path: string): ModelFiles {
@@ -73,11 +77,15 @@ function unreadable(entry: string, error: unknown): ModelFiles {
 async function scanModel(name: string, folder: string): Promise<ModelFiles> {
   const entries = (await orAbsent(readdir(folder))) ?? [];
   const versions = new Map<string, VersionFiles>();
+  const withoutModel: string[] = [];
   for (const version of entries.filter((entry) => isModelVersion(entry))) {
     const versionFolder = join(folder, version);
     const files = await filesIn(versionFolder);
     const modelFile = join(versionFolder, "model.onnx");
-    if (!files.includes(modelFile)) continue;
+    if (!files.includes(modelFile)) {
+      withoutModel.push(version);
+      continue;
+    }
     const manifest = join(versionFolder, MANIFEST);
     // It is about the version and not a part of it: the same files have the same digest with and without it.
     versions.set(version, {
@@ -87,7 +95,35 @@ async function scanModel(name: string, folder: string): Promise<ModelFiles> {
     });
   }
   const modelJson = entries.includes("model.json") ? join(folder, "model.json") : undefined;
+  if (modelJson === undefined || (versions.size > 0 && withoutModel.length === 0)) return { name, modelJson, versions };
+  const content = await jsonOf(modelJson);
+  // It may be that of an ensemble which serves, half written.
+  if (content === undefined && versions.size === 0) return { name, modelJson, versions, fault: UNREADABLE };
+  if (!isEnsemble(content)) return { name, modelJson, versions };
+  const named = versions.size + withoutModel.length > 0 ? withoutModel : ["1"];
+  for (const version of named) versions.set(version, { modelFile: modelJson, files: [] });
   return { name, modelJson, versions };
+}
+
+/** Whether a model is an ensemble of others, as far as its layout tells. */
+export function isLaidOutAsEnsemble({ modelJson, versions }: ModelFiles): boolean {
+  return [...versions.values()].some(({ modelFile }) => modelFile === modelJson);
+}
+
+/** Whether a `model.json` names an ensemble, valid or not. */
+export async function namesEnsemble(modelJson: string): Promise<boolean> {
+  return isEnsemble(await jsonOf(modelJson));
+}
+
+export const MODEL_BESIDE_ENSEMBLE = "model.json names an ensemble, but there is a model.onnx";
+const UNREADABLE = "there is no model.onnx, and model.json, which might name an ensemble, cannot be read as JSON";
+
+async function jsonOf(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, "utf8"));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Regular files and links to them: a mounted volume has links to folders as well, and a pipe would never be read to its end. */

@@ -83,6 +83,39 @@ describe("model.json", () => {
     });
   }
 
+  test("an ensemble is read with what is about it as a whole", async () => {
+    const step = { model: "m", version: "1", inputs: { a: "x" }, outputs: { b: "y" } };
+    const ensemble = { inputs: [{ name: "x", datatype: "FP32", shape: [-1] }], steps: [step], outputs: ["y"] };
+    const settings = await read(JSON.stringify({ ensemble, deterministic: true, description: "two in one" }));
+    assert.deepEqual(settings.ensemble, ensemble);
+    assert.equal(settings.deterministic, true);
+  });
+
+  test("an ensemble is refused with all that is wrong, and what belongs to the models of its steps", async () => {
+    const step = { model: "../m", inputs: {}, outputs: { b: "" } };
+    const ensemble = { inputs: [{ name: "x", datatype: "FP31", shape: [0] }], steps: [step], outputs: [] };
+    const message = await refusal(JSON.stringify({ ensemble, pipeline: { before: [] }, maxBatch: 3 }));
+    for (const fault of [
+      'an ensemble cannot have "pipeline", "maxBatch": it belongs to the models of its steps',
+      "ensemble.inputs.0.datatype",
+      "ensemble.inputs.0.shape.0: must be -1 or at least 1",
+      "ensemble.steps.0.model: must be a model's name",
+      "ensemble.steps.0.version",
+      "ensemble.steps.0.inputs: must name at least one tensor",
+      "ensemble.steps.0.outputs.b",
+      "ensemble.outputs",
+    ]) {
+      assert.ok(message.includes(fault), `${fault}: ${message}`);
+    }
+  });
+
+  test("more steps than an ensemble may have are refused", async () => {
+    const step = { model: "m", version: "1", inputs: { a: "x" }, outputs: { b: "y" } };
+    const inputs = [{ name: "x", datatype: "FP32", shape: [-1] }];
+    const ensemble = { inputs, steps: Array.from({ length: 33 }, () => step), outputs: ["y"] };
+    assert.match(await refusal(JSON.stringify({ ensemble })), /ensemble\.steps: /);
+  });
+
   test("what is no JSON object is refused, without the file's path", async () => {
     for (const text of ["", "{", "[]", "null", "3", "\ufeff{}x"]) {
       const message = await refusal(text);

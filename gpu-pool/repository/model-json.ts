@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
+import { type EnsembleJson, ensembleSchema } from "../ensemble/ensemble-schema.ts";
 import { pipelineSchema } from "../pipeline/pipeline-schema.ts";
 import { versionPolicySchema } from "./version-policy.ts";
 
@@ -66,7 +67,24 @@ const modelJsonSchema = z.strictObject({
     .default([]),
 });
 
-export type ModelJson = z.infer<typeof modelJsonSchema>;
+export interface ModelJson extends z.infer<typeof modelJsonSchema> {
+  /** The steps of an ensemble, which has no model of its own. */
+  readonly ensemble?: EnsembleJson | undefined;
+}
+
+/** `model.json` of an ensemble: what is about a model's own runs has no place in it. */
+const ensembleJsonSchema = z.strictObject(
+  {
+    ensemble: ensembleSchema,
+    ...modelJsonSchema.pick({ description: true, deterministic: true, versionPolicy: true }).shape,
+  },
+  {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? `an ensemble cannot have ${(issue.keys ?? []).map((key) => JSON.stringify(key)).join(", ")}: it belongs to the models of its steps`
+        : undefined,
+  },
+);
 
 /** @throws WarmgateError `model_rejected` naming everything that is wrong with the file */
 export async function readModelJson(file: string | undefined): Promise<ModelJson> {
@@ -77,10 +95,15 @@ export async function readModelJson(file: string | undefined): Promise<ModelJson
   } catch (cause) {
     throw new WarmgateError("model_rejected", "model.json cannot be read as JSON", { cause });
   }
-  const parsed = modelJsonSchema.safeParse(content);
-  if (parsed.success) return parsed.data;
+  const parsed = isEnsemble(content) ? ensembleJsonSchema.safeParse(content) : modelJsonSchema.safeParse(content);
+  if (parsed.success) return "ensemble" in parsed.data ? { ...modelJsonSchema.parse({}), ...parsed.data } : parsed.data;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join(".") || "it"}: ${issue.message}`);
   throw new WarmgateError("model_rejected", `model.json is not valid: ${faults.join("; ")}`);
+}
+
+/** Whether the content of a `model.json` says that it is an ensemble's, valid or not. */
+export function isEnsemble(content: unknown): boolean {
+  return typeof content === "object" && content !== null && Object.hasOwn(content, "ensemble");
 }
 
 function isAscending(sizes: readonly number[]): boolean {

@@ -40,6 +40,7 @@ describe("the model repository", () => {
     repository = new ModelRepository({
       folders: [folder],
       load: (artefact, onCrash) => script.load(artefact, onCrash),
+      loadEnsemble: (source, lookUp) => script.loadEnsemble(source, lookUp),
       log: pino({ level: "silent" }),
     });
   });
@@ -73,6 +74,7 @@ describe("the model repository", () => {
     const next = new ModelRepository({
       folders: [folder],
       load: (artefact, onCrash) => script.load(artefact, onCrash),
+      loadEnsemble: (source, lookUp) => script.loadEnsemble(source, lookUp),
       log: pino({ level: "silent" }),
     });
     next.leaveOut([{ model: "m", version: "1", digest, reason: "it is deadly" }]);

@@ -4,23 +4,33 @@
  * Promises: a version is published only when it is loaded and warm; a load that fails leaves the version that serves
  * as it was; a version that is replaced or unloaded answers what it had taken in; one name's loads and unloads run
  * one after another; a version whose files are not what its manifest says, or change while they are loaded, is not
- * published; a version that the model's policy leaves out is unloaded only while another one is ready. Readiness means
+ * published; a version that the model's policy leaves out is unloaded only while another one is ready; an ensemble is
+ * planned anew whenever one of its members comes, changes or goes, before the one that goes is released, and serves only
+ * while all are ready (`../ensemble/README.md`). Readiness means
  * that what was there at the start has been tried: one bad file among good ones, or a model that is loaded later, is shown
  * in the index and must not take the pool out of service.
  */
 import type { Logger } from "pino";
 import { asWarmgateError, WarmgateError } from "../../shared/protocol/errors.ts";
+import { type EnsembleSource, type LookUp, uses } from "../ensemble/load-ensemble.ts";
+import type { Served, ServedEnsemble } from "../ensemble/served-ensemble.ts";
 import type { LeftOut } from "../process-messages.ts";
 import type { ServedModel } from "../runtime/served-model.ts";
-import { type ModelFiles, scanRepository, type VersionFiles } from "./layout.ts";
+import {
+  isLaidOutAsEnsemble,
+  MODEL_BESIDE_ENSEMBLE,
+  type ModelFiles,
+  scanRepository,
+  type VersionFiles,
+} from "./layout.ts";
 import { type ModelJson, readModelJson } from "./model-json.ts";
 import { readVersion, sameStamp, stampOf } from "./version-content.ts";
 import { byNumber, planVersions, type VersionPolicy } from "./version-policy.ts";
 
 export type VersionState =
   | { readonly state: "LOADING" }
-  | { readonly state: "READY"; readonly served: ServedModel }
-  | { readonly state: "UNLOADING"; readonly served: ServedModel }
+  | { readonly state: "READY"; readonly served: Served }
+  | { readonly state: "UNLOADING"; readonly served: Served; readonly reason: string }
   | { readonly state: "UNAVAILABLE"; readonly reason: string };
 
 /** What a loader is asked to turn into a model that serves. */
@@ -45,6 +55,8 @@ export interface RepositoryOptions {
   readonly folders: readonly string[];
   /** Loads and warms an artefact; `onCrash` is called when it stops working later without having been closed. */
   readonly load: (artefact: Artefact, onCrash: (reason: string) => void) => Promise<ServedModel>;
+  /** Plans an ensemble with the models that are ready. @throws WarmgateError `model_rejected` */
+  readonly loadEnsemble: (source: EnsembleSource, lookUp: LookUp) => ServedEnsemble;
   /** What must be done once the models are there and before readiness says so. */
   readonly beforeReady?: () => Promise<void>;
   readonly log: Logger;
@@ -52,6 +64,8 @@ export interface RepositoryOptions {
 
 const RELOAD_AFTER_CRASH_MS = 500;
 const GONE = "no longer in the repository";
+const CHANGED = "its files changed while they were loaded";
+const NESTED = "is an ensemble itself: an ensemble is made of models alone";
 const EVICTED = "evicted to make room for another model";
 
 export class ModelRepository {
@@ -60,7 +74,9 @@ export class ModelRepository {
   /** The last change of each model, so that changes of one model queue up. Bounded by the models on disk. */
   readonly #changes = new Map<string, Promise<unknown>>();
   /** Models that were evicted; one of them may not have been published yet. */
-  readonly #evicted = new WeakSet<ServedModel>();
+  readonly #evicted = new WeakSet<Served>();
+  /** Ensembles that are wanted, ready or not, by name and version. Bounded by the models on disk. */
+  readonly #ensembles = new Map<string, EnsembleSource>();
   /** What is not to be loaded. Bounded by who says so. */
   #quarantine: readonly LeftOut[] = [];
   #loadedOnce = false;
@@ -77,8 +93,10 @@ export class ModelRepository {
 
   /** Loads everything that is on disk. Models that fail are logged and shown in the index. */
   async loadAll(): Promise<void> {
-    const onDisk = await scanRepository(this.#options.folders);
-    for (const model of onDisk.values()) {
+    const onDisk = [...(await scanRepository(this.#options.folders)).values()];
+    // Ensembles when what they are made of is there.
+    const ordered = [...onDisk.filter((model) => !isLaidOutAsEnsemble(model)), ...onDisk.filter(isLaidOutAsEnsemble)];
+    for (const model of ordered) {
       if (this.#closed) return;
       await this.#inTurn(model.name, () => this.#apply(model)).catch((error: unknown) => {
         this.#options.log.error({ model: model.name, reason: asWarmgateError(error).message }, "model not loaded");
@@ -128,13 +146,14 @@ export class ModelRepository {
    * Takes a model off the device to make room for another one: at once, as a load waits for it that may hold another model's
    * turn. It comes back when it is loaded by name.
    */
-  async evict(served: ServedModel): Promise<void> {
+  async evict(served: Served): Promise<void> {
     this.#evicted.add(served);
     const { name, version } = served.identity;
     const versions = this.#models.get(name);
     const state = versions?.get(version);
-    const leaving: VersionState = { state: "UNLOADING", served };
+    const leaving: VersionState = { state: "UNLOADING", served, reason: EVICTED };
     if (state?.state === "READY" && state.served === served) versions?.set(version, leaving);
+    this.#planUsersOf(name, version);
     await served.close();
     if (versions?.get(version) === leaving) versions.set(version, { state: "UNAVAILABLE", reason: EVICTED });
   }
@@ -144,7 +163,7 @@ export class ModelRepository {
    *
    * @throws WarmgateError `model_not_found`, `version_not_found`, `model_not_ready`
    */
-  find(name: string, version?: string): ServedModel {
+  find(name: string, version?: string): Served {
     const versions = this.#models.get(name);
     if (!versions) throw unknownModel(name);
     const state = version === undefined ? newestReady(versions) : versions.get(version);
@@ -180,7 +199,7 @@ export class ModelRepository {
     );
   }
 
-  served(): ServedModel[] {
+  served(): Served[] {
     return [...this.#models.values()].flatMap((versions) =>
       [...versions.values()].flatMap((state) => (state.state === "READY" ? [state.served] : [])),
     );
@@ -232,10 +251,10 @@ export class ModelRepository {
         (error: unknown) => failures.push(`version ${version}: ${asWarmgateError(error).message}`),
       );
     }
-    await this.#leaveOut(versions, left, policy);
+    await this.#leaveOut(model.name, left, policy);
     for (const version of versions.keys()) {
       if (model.versions.has(version)) continue;
-      await this.#retire(versions, version, GONE);
+      await this.#retire(model.name, version, GONE);
       versions.delete(version);
     }
     if (failures.length > 0) {
@@ -255,6 +274,22 @@ export class ModelRepository {
     if (!serving) versions.set(version, { state: "LOADING" });
     try {
       const settings = await modelSettings;
+      const { ensemble } = settings;
+      if ((ensemble !== undefined) !== (files.modelFile === model.modelJson)) {
+        const reason = ensemble ? MODEL_BESIDE_ENSEMBLE : CHANGED;
+        throw new WarmgateError("model_rejected", reason);
+      }
+      if (ensemble) {
+        const source = { name: model.name, version, settings: { ...settings, ensemble } };
+        // Wanted also if it cannot be planned now: a member may come later.
+        this.#ensembles.set(keyOf(model.name, version), source);
+        const planned = this.#loadEnsemble(source);
+        if (serving?.identity.digest === planned.identity.digest && this.#isWhole(serving)) return;
+        versions.set(version, { state: "READY", served: planned });
+        this.#planUsersOf(model.name, version);
+        await serving?.close();
+        return;
+      }
       const stamp = await stampOf(files.files);
       const digest = await readVersion(files, model.modelJson);
       if (serving?.identity.digest === digest) return;
@@ -273,43 +308,114 @@ export class ModelRepository {
       if (this.#evicted.has(served)) crash ??= EVICTED;
       if (!isUnchanged || crash !== undefined) {
         await served.close();
-        throw new WarmgateError("model_rejected", crash ?? "its files changed while they were loaded");
+        throw new WarmgateError("model_rejected", crash ?? CHANGED);
       }
       versions.set(version, { state: "READY", served });
       this.#options.log.info(
         { model: model.name, version, maxBatch: served.maxBatch, ms: Math.round(performance.now() - startedAt) },
         "model ready",
       );
+      // It may have been one.
+      this.#ensembles.delete(keyOf(model.name, version));
+      this.#planUsersOf(model.name, version);
       await serving?.close();
     } catch (error) {
       const { message } = asWarmgateError(error);
       this.#options.log.error({ model: model.name, version, reason: message, err: causeOf(error) }, "model rejected");
-      if (!serving) versions.set(version, { state: "UNAVAILABLE", reason: message });
+      if (!serving) {
+        versions.set(version, { state: "UNAVAILABLE", reason: message });
+        this.#planUsersOf(model.name, version);
+      }
       throw error;
     }
   }
 
   /** Takes versions out of service that the model's policy leaves out; the last one that is ready stays. */
-  async #leaveOut(versions: Map<string, VersionState>, left: readonly string[], policy: VersionPolicy): Promise<void> {
+  async #leaveOut(name: string, left: readonly string[], policy: VersionPolicy): Promise<void> {
+    const versions = this.#models.get(name) ?? new Map<string, VersionState>();
     const hasOther = [...versions].some(([version, { state }]) => state === "READY" && !left.includes(version));
     for (const version of left) {
       if (versions.get(version)?.state === "READY" && !hasOther) continue;
-      await this.#retire(versions, version, `left out by versionPolicy ${JSON.stringify(policy)}`);
+      await this.#retire(name, version, `left out by versionPolicy ${JSON.stringify(policy)}`);
     }
   }
 
   async #retireAll(name: string, reason: string): Promise<void> {
-    const versions = this.#models.get(name) ?? new Map<string, VersionState>();
-    await Promise.all([...versions.keys()].map((version) => this.#retire(versions, version, reason)));
+    const versions = [...(this.#models.get(name)?.keys() ?? [])];
+    await Promise.all(versions.map((version) => this.#retire(name, version, reason)));
   }
 
-  async #retire(versions: Map<string, VersionState>, version: string, reason: string): Promise<void> {
-    const state = versions.get(version);
+  async #retire(name: string, version: string, reason: string): Promise<void> {
+    const versions = this.#models.get(name);
+    const state = versions?.get(version);
+    this.#ensembles.delete(keyOf(name, version));
     if (state?.state === "READY") {
-      versions.set(version, { state: "UNLOADING", served: state.served });
+      versions?.set(version, { state: "UNLOADING", served: state.served, reason });
+      this.#planUsersOf(name, version);
       await state.served.close();
     }
-    versions.set(version, { state: "UNAVAILABLE", reason });
+    versions?.set(version, { state: "UNAVAILABLE", reason });
+  }
+
+  /**
+   * Plans the ensembles anew that use a version, which has come, changed or begun to leave: at once, so that none serves
+   * what has gone.
+   */
+  #planUsersOf(name: string, version: string): void {
+    if (this.#closed) return;
+    for (const source of this.#ensembles.values()) if (uses(source, name, version)) this.#planAnew(source);
+  }
+
+  #planAnew(source: EnsembleSource): void {
+    const { name, version } = source;
+    const versions = this.#models.get(name);
+    const before = versions?.get(version);
+    // What it was before goes on where a change of it has failed and its own members are still there.
+    const serving = before?.state === "READY" && this.#isWhole(before.served);
+    try {
+      versions?.set(version, { state: "READY", served: this.#loadEnsemble(source) });
+      if (before?.state === "READY" && before.served.kind === "model") this.#closeBehind(before.served);
+    } catch (error) {
+      if (serving) return;
+      const { message: reason } = asWarmgateError(error);
+      versions?.set(version, { state: "UNAVAILABLE", reason });
+      if (before?.state === "UNAVAILABLE" && before.reason === reason) return;
+      this.#options.log.error({ model: name, version, reason }, "ensemble not ready");
+    }
+  }
+
+  /** @throws WarmgateError `model_rejected` */
+  #loadEnsemble(source: EnsembleSource): ServedEnsemble {
+    const served = this.#options.loadEnsemble(source, (member, wanted) => this.#memberOf(member, wanted));
+    const { name, version, digest } = served.identity;
+    this.#options.log.info({ model: name, version, digest, steps: served.steps.length }, "ensemble planned");
+    return served;
+  }
+
+  /** Whether all that an ensemble was planned with still serves. */
+  #isWhole(served: Served): boolean {
+    if (served.kind === "model") return true;
+    return served.steps.every(({ model, version, member }) => this.#memberOf(model, version) === member);
+  }
+
+  /** A version that an ensemble names, or why it cannot have it. */
+  #memberOf(name: string, version: string): ServedModel | string {
+    const versions = this.#models.get(name);
+    const state = versions?.get(version);
+    const isEnsemble = this.#ensembles.has(keyOf(name, version));
+    if (isEnsemble || (state?.state === "READY" && state.served.kind === "ensemble")) return NESTED;
+    if (!versions) return "is not there: there is no such model";
+    if (!state) return `is not there: the model has ${listed([...versions.keys()])}`;
+    if (state.state === "READY" && state.served.kind === "model") return state.served;
+    return `is not ready: ${state.state === "UNAVAILABLE" || state.state === "UNLOADING" ? state.reason : "it is being loaded"}`;
+  }
+
+  /** Closes what serves no more, for nobody to wait for. */
+  #closeBehind(served: Served): void {
+    const { name: model, version } = served.identity;
+    served.close().catch((error: unknown) => {
+      this.#options.log.error({ model, version, err: error }, "what is left of a model could not be closed");
+    });
   }
 
   /** A model whose thread died is taken out of service and loaded anew, once per crash and not at once. */
@@ -318,15 +424,19 @@ export class ModelRepository {
     if (state?.state !== "READY" || state.served.identity.digest !== digest) return;
     versions.set(version, { state: "UNAVAILABLE", reason });
     this.#options.log.error({ model: name, version, reason }, "model crashed");
+    this.#planUsersOf(name, version);
     // Its other threads would stay for good.
-    state.served.close().catch((error: unknown) => {
-      this.#options.log.error(
-        { model: name, version, err: error },
-        "what is left of a crashed model could not be closed",
-      );
-    });
+    this.#closeBehind(state.served);
     setTimeout(() => void this.load(name).catch(() => undefined), RELOAD_AFTER_CRASH_MS).unref();
   }
+}
+
+function keyOf(name: string, version: string): string {
+  return `${name}/${version}`;
+}
+
+function listed(versions: readonly string[]): string {
+  return `${versions.length === 1 ? "version" : "versions"} ${versions.toSorted(byNumber).join(", ")}`;
 }
 
 function unknownModel(name: string): WarmgateError {

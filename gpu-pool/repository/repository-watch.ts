@@ -106,7 +106,8 @@ async function lookAt(models: ReadonlyMap<string, ModelFiles>, before: Look): Pr
 async function appearanceOf(modelJson: string | undefined, versions: ModelFiles["versions"]): Promise<string> {
   const files = [...versions.values()].flatMap((version) => [version.manifest ?? [], version.files].flat());
   const stamps = await stampOf(modelJson === undefined ? files : [modelJson, ...files]);
-  return stamps.toSorted().join("\n");
+  // An ensemble's versions have no files.
+  return [...stamps.toSorted(), ...versions.keys()].join("\n");
 }
 
 /** A model in an earlier folder hides one of the same name in a later one. */

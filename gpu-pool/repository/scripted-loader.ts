@@ -1,9 +1,14 @@
 import { WarmgateError } from "../../shared/protocol/errors.ts";
+import type { ModelSignature } from "../../shared/protocol/tensor.ts";
+import { type EnsembleSource, type LookUp, loadEnsemble } from "../ensemble/load-ensemble.ts";
+import type { ServedEnsemble } from "../ensemble/served-ensemble.ts";
 import type { ModelInstance } from "../runtime/model-instance.ts";
 import { type PredictionScheduler, ServedModel } from "../runtime/served-model.ts";
 import { DeviceScheduler } from "../scheduler/device-scheduler.ts";
 import { realClock } from "../scheduler/real-clock.ts";
 import type { Artefact } from "./model-repository.ts";
+
+const metrics = { answered: () => undefined, waited: () => undefined, ran: () => undefined };
 
 /** A loader for tests of what loads are asked for, and when; its models do not run. */
 export class ScriptedLoader {
@@ -14,12 +19,18 @@ export class ScriptedLoader {
   /** What the next loads wait for. */
   gate: Promise<void> = Promise.resolve();
   crash: ((reason: string) => void) | undefined;
+  /** What its models take and give. */
+  signature: ModelSignature = { inputs: [], outputs: [] };
   /** Called while an artefact is being loaded. */
   meanwhile: (() => void) | undefined;
   readonly #contentOf: (file: string) => string;
 
   constructor(contentOf: (file: string) => string) {
     this.#contentOf = contentOf;
+  }
+
+  loadEnsemble(source: EnsembleSource, lookUp: LookUp): ServedEnsemble {
+    return loadEnsemble(source, lookUp, () => metrics);
   }
 
   async load(artefact: Artefact, onCrash: (reason: string) => void): Promise<ServedModel> {
@@ -31,13 +42,12 @@ export class ScriptedLoader {
     if (this.broken.has(content)) throw new WarmgateError("model_rejected", `${content} does not load`);
     this.crash = onCrash;
     const instance: Pick<ModelInstance, "signature" | "run" | "close"> = {
-      signature: { inputs: [], outputs: [], omittedOutputs: [] },
+      signature: { ...this.signature, omittedOutputs: [] },
       run: () => Promise.reject(new Error("scripted models do not run")),
       close: async () => void this.events.push(`close ${what}`),
     };
     const { name, version, digest } = artefact;
     const identity = { name, version, digest, description: content, deterministic: false, provider: "cpu" };
-    const metrics = { answered: () => undefined, waited: () => undefined, ran: () => undefined };
     const policy = { maxDelayMs: 0, padBatches: false, refuseNonFinite: false, padding: undefined };
     const scheduler: PredictionScheduler = new DeviceScheduler(realClock, {
       slots: 1,
@@ -49,7 +59,7 @@ export class ScriptedLoader {
       random: () => 0,
       epochMs: () => 0,
     });
-    const warmUp = { maxBatch: 0, outputs: [], timings: [] };
+    const warmUp = { maxBatch: 0, outputs: this.signature.outputs, timings: [] };
     return new ServedModel(identity, [instance as ModelInstance], warmUp, policy, metrics, scheduler);
   }
 }

@@ -40,6 +40,7 @@ describe("versions", () => {
     repository = new ModelRepository({
       folders: [folder],
       load: (artefact, onCrash) => script.load(artefact, onCrash),
+      loadEnsemble: (source, lookUp) => script.loadEnsemble(source, lookUp),
       log: pino({ level: "silent" }),
     });
   });
@@ -76,6 +77,7 @@ describe("versions", () => {
     const restarted = new ModelRepository({
       folders: [folder],
       load: (artefact, onCrash) => script.load(artefact, onCrash),
+      loadEnsemble: (source, lookUp) => script.loadEnsemble(source, lookUp),
       log: pino({ level: "silent" }),
     });
     await restarted.loadAll();

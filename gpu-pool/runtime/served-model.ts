@@ -78,10 +78,12 @@ export interface Demand {
 
 /** A queued request, and the rows it asks for. */
 export interface RowsTicket extends Ticket<Prediction> {
+  /** Final once the result is there: what an ensemble asks of its members shows as it goes on. */
   readonly rows: number;
 }
 
 export class ServedModel {
+  readonly kind = "model";
   readonly identity: ModelIdentity;
   /** What callers send and are answered: the pipeline's, where there is one. */
   readonly signature: ModelSignature;
@@ -103,8 +105,10 @@ export class ServedModel {
   memory: MemoryUse | undefined;
   /** Called once it has left the device. */
   onClosed: (() => void) | undefined;
-  #preparing = 0;
-  #whenPrepared: (() => void) | undefined;
+  /** Requests that have not been queued yet, and ensembles' requests that may still come to it. */
+  #held = 0;
+  #whenLetGo: (() => void) | undefined;
+  #closing = false;
 
   /**
    * @param instances at least one, all of the same artefact
@@ -174,6 +178,38 @@ export class ServedModel {
   }
 
   /**
+   * Takes a request as callers send it: through the pipeline, where there is one.
+   *
+   * @throws WarmgateError as {@link prepareAndSubmit} and {@link submit} do
+   */
+  accept(
+    request: InferenceRequest,
+    demand: Demand,
+    preparing: Pick<Preparing, "clock" | "caller">,
+  ): RowsTicket | Promise<RowsTicket> {
+    const { pipeline } = this.policy;
+    return pipeline ? this.prepareAndSubmit(pipeline, request, demand, preparing) : this.submit(request, demand);
+  }
+
+  /**
+   * Keeps the model on its device until what comes back is called, once.
+   *
+   * @returns undefined when it is leaving: nothing may be submitted any more
+   */
+  hold(): (() => void) | undefined {
+    if (this.#closing) return undefined;
+    this.#held++;
+    return () => this.#letGo();
+  }
+
+  /** The least that a run of so many rows is known to take, in milliseconds; 0 for a model of which sizes behind the batch vary. */
+  leastMs(rows: number): number {
+    const { inputs } = this.#model;
+    if (inputs.some(({ shape }) => shape.slice(1).includes(-1))) return 0;
+    return this.costs.leastMs(bucketName(this.#model, inputs), rows);
+  }
+
+  /**
    * Checks a request against the pipeline's signature, has it prepared, and queues it; its answer is the pipeline's.
    *
    * @param pipeline the model's own (`policy`)
@@ -193,7 +229,7 @@ export class ServedModel {
       const reason = `the batch has ${rows} rows; the largest this model takes is ${largestBatch}`;
       throw new WarmgateError("batch_too_large", reason);
     }
-    this.#preparing++;
+    this.#held++;
     try {
       const prepared = await pipeline.prepare(request, { clock, caller, deadline: demand.deadline });
       const ticket = this.submit(prepared.request, demand);
@@ -203,7 +239,7 @@ export class ServedModel {
       };
       return { ...ticket, result: ticket.result.then(finished) };
     } finally {
-      if (--this.#preparing === 0) this.#whenPrepared?.();
+      this.#letGo();
     }
   }
 
@@ -246,9 +282,14 @@ export class ServedModel {
     return rows;
   }
 
+  #letGo(): void {
+    if (--this.#held === 0) this.#whenLetGo?.();
+  }
+
   /** Answers what was taken in, then releases the model. Nothing may be submitted any more. */
   async close(): Promise<void> {
-    if (this.#preparing > 0) await new Promise<void>((resolve) => (this.#whenPrepared = resolve));
+    this.#closing = true;
+    if (this.#held > 0) await new Promise<void>((resolve) => (this.#whenLetGo = resolve));
     await this.#scheduler.removeLane(this.lane);
     await this.#recovering?.close();
     await Promise.all(this.#instances.map((instance) => instance.close()));
@@ -256,8 +297,8 @@ export class ServedModel {
   }
 }
 
-/** Rows of the batch dimension, which every input of a batched model must agree on. */
-function batchRows(inputs: readonly Tensor[]): number {
+/** Rows of the batch dimension, which every input of a batched model must agree on. @throws WarmgateError `input_mismatch` */
+export function batchRows(inputs: readonly Tensor[]): number {
   const rows = inputs[0]?.shape[0] ?? 0;
   const other = inputs.find((input) => input.shape[0] !== rows);
   if (other) {

@@ -12,8 +12,9 @@ import { decodeInferenceRequest, decodeRawRequest } from "../../shared/protocol/
 import { encodeInferenceResponse } from "../../shared/protocol/response.ts";
 import type { InferenceRequest } from "../../shared/protocol/tensor.ts";
 import { timeBudget } from "../../shared/protocol/time-budget.ts";
+import type { Served } from "../ensemble/served-ensemble.ts";
 import type { OverloadMonitor } from "../overload/overload-monitor.ts";
-import type { PredictionScheduler, ServedModel } from "../runtime/served-model.ts";
+import type { PredictionScheduler } from "../runtime/served-model.ts";
 import type { Clock } from "../scheduler/executor.ts";
 import { outcomeOf } from "../telemetry/metrics.ts";
 import { compressReply } from "./compression.ts";
@@ -31,7 +32,7 @@ const UNSERVED_PARAMETERS = ["sequence_id", "sequence_start", "sequence_end"];
  * @throws WarmgateError every refusal of the protocol, the model and the queue
  */
 export async function infer(
-  model: ServedModel,
+  model: Served,
   exchange: Exchange,
   body: Uint8Array,
   clock: Clock,
@@ -51,10 +52,7 @@ export async function infer(
     const budget = timeBudget(stated, asked.parameters);
     const { tenant, maxRows } = exchange;
     const demand = { tenant, priority, deadline: arrivedAt + budget, maxRows };
-    const { pipeline } = model.policy;
-    const ticket = pipeline
-      ? await model.prepareAndSubmit(pipeline, asked, demand, { clock, caller })
-      : model.submit(asked, demand);
+    const ticket = await model.accept(asked, demand, { clock, caller });
     const preparedAt = clock.now();
     // A caller that goes away takes its rows out of the queue.
     caller.onceGone(ticket.cancel);
@@ -84,7 +82,7 @@ export async function infer(
       ...(binary ? { contentType: "application/octet-stream" } : {}),
       serverTiming:
         `decode;dur=${round(decodedAt - startedAt)}, ` +
-        `${pipeline ? `prepare;dur=${round(preparedAt - decodedAt)}, ` : ""}queue;dur=${round(queuedMs)}, ` +
+        `${model.kind === "model" && model.policy.pipeline ? `prepare;dur=${round(preparedAt - decodedAt)}, ` : ""}queue;dur=${round(queuedMs)}, ` +
         `compute;dur=${round(result.computeMs)}, device;dur=${round(deviceMs)}, ` +
         `encode;dur=${round(finishedAt - answeredAt)}, batch;desc=${batchRows}`,
       headers: {
@@ -105,7 +103,7 @@ export async function infer(
   }
 }
 
-function decode(model: ServedModel, exchange: Exchange, body: Uint8Array): InferenceRequest {
+function decode(model: Served, exchange: Exchange, body: Uint8Array): InferenceRequest {
   const headerLength = singleHeader(exchange, INFERENCE_HEADER_LENGTH) ?? null;
   const asked =
     headerLength === "0" ? decodeRawRequest(body, model.signature.inputs) : decodeInferenceRequest(body, headerLength);

@@ -1,23 +1,25 @@
 import { PRIORITY_CLASSES } from "../../shared/protocol/priority.ts";
+import type { Served, ServedEnsemble } from "../ensemble/served-ensemble.ts";
 import type { MemoryUse, ServedModel } from "../runtime/served-model.ts";
 import type { Duration } from "../telemetry/inference-statistics.ts";
 
-const PLATFORM = "onnxruntime_onnx";
+const PLATFORM = { model: "onnxruntime_onnx", ensemble: "warmgate_ensemble" } as const;
 
 /** Model metadata of the Open Inference Protocol. */
-export function modelMetadata({ identity, signature }: ServedModel, versions: readonly string[]): unknown {
+export function modelMetadata({ identity, signature, kind }: Served, versions: readonly string[]): unknown {
   const spec = ({ name, datatype, shape }: (typeof signature.inputs)[number]) => ({ name, datatype, shape });
   return {
     name: identity.name,
     versions,
-    platform: PLATFORM,
+    platform: PLATFORM[kind],
     inputs: signature.inputs.map(spec),
     outputs: signature.outputs.map(spec),
   };
 }
 
 /** Model configuration in the shape that Triton's clients and perf_analyzer read: `dims` leave the batch dimension out. */
-export function modelConfig({ identity, signature, maxBatch, instanceCount, policy }: ServedModel): unknown {
+export function modelConfig(model: Served): unknown {
+  const { identity, signature, maxBatch } = model;
   const spec = ({ name, datatype, shape }: (typeof signature.inputs)[number]) => ({
     name,
     data_type: datatype === "BYTES" ? "TYPE_STRING" : `TYPE_${datatype}`,
@@ -25,20 +27,12 @@ export function modelConfig({ identity, signature, maxBatch, instanceCount, poli
   });
   return {
     name: identity.name,
-    platform: PLATFORM,
-    backend: "onnxruntime",
+    platform: PLATFORM[model.kind],
+    backend: model.kind === "model" ? "onnxruntime" : "",
     max_batch_size: maxBatch,
     input: signature.inputs.map(spec),
     output: signature.outputs.map(spec),
-    dynamic_batching:
-      maxBatch > 0
-        ? {
-            max_queue_delay_microseconds: policy.maxDelayMs * 1000,
-            priority_levels: PRIORITY_CLASSES.length,
-            default_priority_level: PRIORITY_CLASSES.indexOf("default") + 1,
-          }
-        : undefined,
-    instance_group: [{ kind: identity.provider === "cuda" ? "KIND_GPU" : "KIND_CPU", count: instanceCount }],
+    ...(model.kind === "model" ? schedulingOf(model) : ensembleScheduling(model)),
     response_cache: { enable: false },
     model_transaction_policy: { decoupled: false },
     parameters: {
@@ -50,8 +44,35 @@ export function modelConfig({ identity, signature, maxBatch, instanceCount, poli
   };
 }
 
+function schedulingOf({ identity, maxBatch, instanceCount, policy }: ServedModel): object {
+  return {
+    dynamic_batching:
+      maxBatch > 0
+        ? {
+            max_queue_delay_microseconds: policy.maxDelayMs * 1000,
+            priority_levels: PRIORITY_CLASSES.length,
+            default_priority_level: PRIORITY_CLASSES.indexOf("default") + 1,
+          }
+        : undefined,
+    instance_group: [{ kind: identity.provider === "cuda" ? "KIND_GPU" : "KIND_CPU", count: instanceCount }],
+  };
+}
+
+/** As Triton has it; the digest of each step's model beside, which is part of the ensemble's own. */
+function ensembleScheduling({ steps }: ServedEnsemble): object {
+  const step = steps.map(({ model, version, member, inputs, outputs }) => ({
+    model_name: model,
+    model_version: Number(version),
+    digest: member.identity.digest,
+    input_map: Object.fromEntries(inputs),
+    output_map: Object.fromEntries(outputs),
+  }));
+  return { ensemble_scheduling: { step }, instance_group: [] };
+}
+
 /** One entry of `model_stats` of the statistics extension. Copying to and from the device is part of compute_infer. */
-export function modelStatistics({ identity, statistics: own, costs, lane, memory }: ServedModel, now: number): unknown {
+export function modelStatistics(model: Served, now: number): unknown {
+  const { identity, statistics: own } = model;
   const none: Duration = { count: 0, ns: 0 };
   const untimed = { count: own.compute.count, ns: 0 };
   return {
@@ -79,9 +100,9 @@ export function modelStatistics({ identity, statistics: own, costs, lane, memory
         compute_infer: compute,
         compute_output: { count: compute.count, ns: 0 },
       })),
-    memory_usage: memoryUsage(memory),
+    memory_usage: memoryUsage(model.kind === "model" ? model.memory : undefined),
     // Beyond the extension: what the scheduler expects of this model, and what became of its requests.
-    scheduling: { batch_costs: costs.table(now), ...lane.counts },
+    scheduling: model.kind === "model" ? { batch_costs: model.costs.table(now), ...model.lane.counts } : undefined,
   };
 }
 

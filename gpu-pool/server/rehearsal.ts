@@ -7,8 +7,8 @@ import { INFERENCE_HEADER_LENGTH } from "../../shared/protocol/headers.ts";
 import { encodeInferenceRequest } from "../../shared/protocol/request.ts";
 import type { SigningKey } from "../../shared/protocol/signing.ts";
 import { signRequest } from "../announce/sign-request.ts";
+import type { Served } from "../ensemble/served-ensemble.ts";
 import { exampleInput } from "../runtime/example-input.ts";
-import type { ServedModel } from "../runtime/served-model.ts";
 
 export interface Stage {
   readonly host: string;
@@ -23,7 +23,7 @@ const LONGEST_MS = 2_000;
 const FREE_SIZE = 8;
 
 /** Sends a bounded number of requests, for a bounded time, to the models in turn. Never fails. */
-export async function rehearse(stage: Stage, models: readonly ServedModel[]): Promise<void> {
+export async function rehearse(stage: Stage, models: readonly Served[]): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const giveUpAt = performance.now() + LONGEST_MS;
   try {
@@ -37,11 +37,13 @@ export async function rehearse(stage: Stage, models: readonly ServedModel[]): Pr
   }
 }
 
-function send({ host, port, key }: Stage, agent: Agent, { identity, signature, policy }: ServedModel): Promise<void> {
+function send({ host, port, key }: Stage, agent: Agent, model: Served): Promise<void> {
+  const { identity, signature } = model;
+  const sample = model.kind === "model" ? model.policy.pipeline?.sample : undefined;
   const { body, headerLength } = encodeInferenceRequest({
     parameters: {},
     // Made-up bytes are no picture: a pipeline refuses them at its first step.
-    inputs: policy.pipeline?.sample ?? signature.inputs.map((spec) => exampleInput(spec, 1, FREE_SIZE, 0)),
+    inputs: sample ?? signature.inputs.map((spec) => exampleInput(spec, 1, FREE_SIZE, 0)),
     binaryOutput: true,
   });
   const path = `/v2/models/${identity.name}/versions/${identity.version}/infer`;

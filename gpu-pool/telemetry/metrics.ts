@@ -14,8 +14,9 @@ const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 /** What is read off a ready model at each scrape. */
 export interface ObservedModel {
   readonly identity: { readonly name: string; readonly version: string; readonly provider: string };
-  readonly lane: { readonly queuedRows: number; readonly counts: Readonly<LaneCounts> };
-  readonly costs: { table(now: number): readonly BatchCost[] };
+  /** What waits for its own runs, and what they take; an ensemble has none. */
+  readonly lane?: { readonly queuedRows: number; readonly counts: Readonly<LaneCounts> };
+  readonly costs?: { table(now: number): readonly BatchCost[] };
 }
 
 /** What is read off the device's scheduler at each scrape. */
@@ -122,8 +123,9 @@ export class PoolMetrics {
       registers,
       collect() {
         this.reset();
-        for (const { identity, lane } of served())
-          this.set({ model: identity.name, version: identity.version }, lane.queuedRows);
+        for (const { identity, lane } of served()) {
+          if (lane) this.set({ model: identity.name, version: identity.version }, lane.queuedRows);
+        }
       },
     });
     observeScheduling(this.registry, served, device);

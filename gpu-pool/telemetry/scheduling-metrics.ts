@@ -47,7 +47,8 @@ export function observeScheduling(
     collect() {
       this.reset();
       for (const model of served()) {
-        for (const { event, count } of EVENTS) this.inc({ ...labelsOf(model), event }, model.lane.counts[count]);
+        const counts = model.lane?.counts;
+        for (const { event, count } of counts ? EVENTS : []) this.inc({ ...labelsOf(model), event }, counts?.[count]);
       }
     },
   });
@@ -58,7 +59,7 @@ export function observeScheduling(
     registers,
     collect() {
       this.reset();
-      for (const model of served()) this.inc(labelsOf(model), model.lane.counts.deadWork);
+      for (const model of served()) if (model.lane) this.inc(labelsOf(model), model.lane.counts.deadWork);
     },
   });
   new Gauge({
@@ -69,7 +70,7 @@ export function observeScheduling(
     collect() {
       this.reset();
       for (const model of served()) {
-        for (const { bucket, rows, expectedMs, boundMs } of model.costs.table(performance.now())) {
+        for (const { bucket, rows, expectedMs, boundMs } of model.costs?.table(performance.now()) ?? []) {
           const labels = { ...labelsOf(model), bucket, rows };
           this.set({ ...labels, figure: "expected" }, expectedMs / 1000);
           this.set({ ...labels, figure: "bound" }, boundMs / 1000);

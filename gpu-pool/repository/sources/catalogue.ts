@@ -12,7 +12,7 @@ export interface RemoteFile {
 
 export interface RemoteModel {
   readonly modelJson: RemoteFile | undefined;
-  /** Version -> file name -> file. Each version has `model.onnx`. */
+  /** Version -> file name -> file. Each version has `model.onnx`, or nothing where the model is an ensemble. */
   readonly versions: ReadonlyMap<string, ReadonlyMap<string, RemoteFile>>;
 }
 

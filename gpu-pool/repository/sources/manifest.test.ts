@@ -99,6 +99,18 @@ describe("a manifest", () => {
     }
   });
 
+  test("has no files in the versions of an ensemble, which has a model.json", () => {
+    const versions = { 1: { files: {} } };
+    const modelJson = { ...FILE, path: "m/model.json" };
+    assert.equal(
+      parseManifest(whole({ m: { modelJson, versions } }))
+        .get("m")
+        ?.versions.get("1")?.size,
+      0,
+    );
+    assert.match(fault(whole({ m: { modelJson: null, versions } })), /models\.m: must have a modelJson/);
+  });
+
   test("has model.onnx in every version", () => {
     assert.match(fault(withFiles({ "other.onnx": FILE })), /must have model\.onnx/);
   });

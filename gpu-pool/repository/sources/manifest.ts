@@ -5,7 +5,7 @@
  *         "modelJson": { "path": "digits/model.json", "sha256": "<64 hex digits>", "size": 312 },
  *         "versions": { "1": { "files": { "model.onnx": { "sha256": "<64 hex digits>", "size": 104857 } } } } } } }
  *
- * A version's files are at `<model>/<version>/<file>` beside it. It is what is trusted: whoever writes it decides what the
+ * A version's files are at `<model>/<version>/<file>` beside it; an ensemble's versions have none, its model.json is all. It is what is trusted: whoever writes it decides what the
  * pool runs, and no file that differs from it is taken.
  */
 import { z } from "zod";
@@ -34,8 +34,8 @@ const fileSchema = z.strictObject({ sha256, size: size(LIMITS.fileBytes) });
 const filesSchema = named(fileSchema, isFileName, "is not a name that a file can have", LIMITS.filesPerVersion);
 
 const versionSchema = z.strictObject({
-  files: filesSchema.refine((files) => Object.hasOwn(files, "model.onnx"), {
-    error: "must have model.onnx",
+  files: filesSchema.refine((files) => Object.hasOwn(files, "model.onnx") || Object.keys(files).length === 0, {
+    error: "must have model.onnx, or nothing for an ensemble",
     when: isObject,
   }),
 });
@@ -47,13 +47,19 @@ const versionsSchema = named(
   LIMITS.versionsPerModel,
 );
 
-const modelSchema = z.strictObject({
-  modelJson: modelJsonSchema.nullable(),
-  versions: versionsSchema.refine((versions) => Object.keys(versions).length > 0, {
-    error: "must have at least one version",
-    when: isObject,
-  }),
-});
+const modelSchema = z
+  .strictObject({
+    modelJson: modelJsonSchema.nullable(),
+    versions: versionsSchema.refine((versions) => Object.keys(versions).length > 0, {
+      error: "must have at least one version",
+      when: isObject,
+    }),
+  })
+  .refine(
+    ({ modelJson, versions }) =>
+      modelJson !== null || Object.values(versions).every(({ files }) => Object.keys(files).length > 0),
+    "must have a modelJson where a version has no files",
+  );
 
 const manifestSchema = z.strictObject({
   models: named(modelSchema, isModelName, "is not a name that a model can have", LIMITS.models),

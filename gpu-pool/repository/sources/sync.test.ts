@@ -70,6 +70,14 @@ describe("a sync from a server", () => {
   const reasons = ({ failures }: SyncResult) =>
     failures.map(({ model, version, error }) => `${model}/${version}: ${error.reason}`);
 
+  test("brings an ensemble, whose versions have no files", async () => {
+    offer({ ...A, both: { "model.json": Buffer.from('{"ensemble":{}}'), 2: {} } });
+    const { changed, failures } = await run();
+    assert.deepEqual([changed, failures], [["a", "both"], []]);
+    assert.deepEqual(await serving(), ["a:1", "both:2"]);
+    assert.deepEqual((await run()).changed, []);
+  });
+
   test("brings every file of every version, and what describes the model", async () => {
     offer({ ...A, b: { 3: { "model.onnx": A2, "model.onnx_data": DATA }, 4: { "model.onnx": Buffer.alloc(0) } } });
     const { changed, failures, held } = await run();

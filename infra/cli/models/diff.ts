@@ -3,6 +3,7 @@ import type { ModelSignature } from "../../../shared/protocol/tensor.ts";
 import { describeCheck } from "./contract-check.ts";
 import { readContract } from "./contract-file.ts";
 import { DEVICE_OPTIONS, parseDevice } from "./device-options.ts";
+import { examineEnsemble } from "./ensemble-on-disk.ts";
 import { examine } from "./examine.ts";
 import { defineModelCommand, EXIT_BREAKING, type Terminal } from "./model-command.ts";
 import { findOnDisk, parseSubject, type Subject } from "./model-subject.ts";
@@ -40,5 +41,7 @@ async function signatureOf(
   if (subject.at === "contract") return readContract(subject.file);
   if (subject.at === "pool") return (await askMetadata(pool(), subject.name, subject.version)).metadata;
   const found = await findOnDisk(subject.path, subject.version);
+  const ensemble = await examineEnsemble(found, loader, progress);
+  if (ensemble) return ensemble.signature;
   return (await examine(found, loader, progress)).loaded.signature;
 }

@@ -19,6 +19,22 @@ describe("models inspect and diff of what a pool serves", () => {
     assert.match(printed, /^input +pixels +FP32 +\[-1,64\]$/m);
   });
 
+  test("inspect has the steps of an ensemble, and no instances of its own", async (context) => {
+    const step = [{ model_name: "embed", model_version: 3, digest: DIGEST }];
+    const { printed } = await typedTo(context, "inspect digits", {
+      ...SCRIPTED,
+      "GET /v2/models/digits/versions/2/config": {
+        body: {
+          ...{ platform: "warmgate_ensemble", max_batch_size: 8, instance_group: [], ensemble_scheduling: { step } },
+          parameters: { digest: { string_value: DIGEST }, provider: { string_value: "cpu" } },
+        },
+      },
+    });
+    assert.match(printed, /^platform +warmgate_ensemble$/m);
+    assert.match(printed, /^embed +3 +0123456789abcdef$/m);
+    assert.doesNotMatch(printed, /^instances/m);
+  });
+
   test("a version that is named is the one that is asked for", async (context) => {
     const { asked } = await typedTo(context, "inspect digits@2", SCRIPTED);
     assert.equal(asked[0]?.url, "/v2/models/digits/versions/2");

@@ -2,8 +2,9 @@ import { formatNumber } from "../admin/number-text.ts";
 import { properties, table, timeText } from "../admin/table.ts";
 import { UsageError } from "../usage-error.ts";
 import { DEVICE_OPTIONS, parseDevice } from "./device-options.ts";
+import { type ExaminedEnsemble, examineEnsemble } from "./ensemble-on-disk.ts";
 import { type Examined, examine, ownSignature } from "./examine.ts";
-import { batchText, memoryText, millisecondsText } from "./measure-text.ts";
+import { batchText, digestText, memoryText, millisecondsText } from "./measure-text.ts";
 import { defineModelCommand } from "./model-command.ts";
 import { findOnDisk, parseSubject } from "./model-subject.ts";
 import { type OfflineDevice, OfflineLoader } from "./offline-loader.ts";
@@ -28,6 +29,11 @@ export const INSPECT = defineModelCommand({
     const found = await findOnDisk(subject.path, subject.version);
     const loader = new OfflineLoader(device);
     try {
+      const ensemble = await examineEnsemble(found, loader, terminal.progress);
+      if (ensemble) {
+        show({ provider: device.provider, ...ensemble }, () => describeEnsemble(ensemble, device));
+        return 0;
+      }
       const examined = await examine(found, loader, terminal.progress);
       const inspection = { versions: [...found.model.versions.keys()], provider: device.provider, ...examined };
       show(inspection, () => describeExamined(examined, inspection.versions, device));
@@ -65,6 +71,31 @@ function describeExamined(examined: Examined, versions: readonly string[], { pro
   ].join("\n\n");
 }
 
+function describeEnsemble(examined: ExaminedEnsemble, { provider }: OfflineDevice): string {
+  const { name, version, description, digest, maxBatch, signature, steps } = examined;
+  const about = properties([
+    ["model", name],
+    ["version", version],
+    ["description", description],
+    ["digest", digest],
+    ["provider", provider],
+    ["max batch", batchText(maxBatch)],
+  ]);
+  return `${about}\n\n${describeSignature(signature)}\n\n${describeSteps(steps)}`;
+}
+
+/** An ensemble's models, in the order in which they run. */
+function describeSteps(steps: ExaminedEnsemble["steps"]): string {
+  return table(
+    [
+      { title: "STEP", cell: ({ model }) => model },
+      { title: "VERSION", cell: ({ version }) => version },
+      { title: "DIGEST", cell: ({ digest }) => digestText(digest) },
+    ],
+    steps,
+  );
+}
+
 function opsetText([domain, version]: readonly [string, number]): string {
   return domain === "" ? String(version) : `${domain} ${version}`;
 }
@@ -81,6 +112,9 @@ function describeBatches(batches: Examined["loaded"]["batches"]): string {
 }
 
 function describeServed({ version, metadata, config, statistics }: ServedVersion): string {
+  const steps = config.ensemble_scheduling?.step.map(({ model_name: model, model_version: of, digest }) => ({
+    ...{ model, version: String(of), digest },
+  }));
   const said = (parameter: string) => config.parameters[parameter]?.string_value ?? "";
   const about = properties([
     ["model", metadata.name],
@@ -88,11 +122,14 @@ function describeServed({ version, metadata, config, statistics }: ServedVersion
     ["description", said("description")],
     ["digest", said("digest")],
     ["provider", said("provider")],
-    ["instances", String(config.instance_group.reduce((sum, { count }) => sum + count, 0))],
+    ["platform", config.platform],
+    ...(steps
+      ? []
+      : [["instances", String(config.instance_group.reduce((sum, { count }) => sum + count, 0))] as const]),
     ["max batch", batchText(config.max_batch_size)],
     ...(statistics ? statisticsOf(statistics) : []),
   ]);
-  return `${about}\n\n${describeSignature(metadata)}`;
+  return [about, describeSignature(metadata), ...(steps ? [describeSteps(steps)] : [])].join("\n\n");
 }
 
 function statisticsOf(statistics: NonNullable<ServedVersion["statistics"]>) {

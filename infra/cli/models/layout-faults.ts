@@ -4,6 +4,7 @@
  */
 import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { namesEnsemble } from "../../../gpu-pool/repository/layout.ts";
 import { isModelName, isModelVersion } from "../../../shared/protocol/model-name.ts";
 import type { Fault } from "./fault.ts";
 
@@ -35,9 +36,10 @@ export async function modelFolderFaults(folder: string): Promise<Fault[]> {
   const name = basename(folder);
   const faults: Fault[] = [];
   const { folders, files } = await listing(folder);
+  const isEnsemble = files.includes("model.json") && (await namesEnsemble(join(folder, "model.json")));
   for (const version of folders) {
     const hasModel = (await listing(join(folder, version)).catch(() => undefined))?.files.includes(MODEL_FILE);
-    if (isModelVersion(version) && hasModel === false) {
+    if (isModelVersion(version) && hasModel === false && !isEnsemble) {
       faults.push(fault(name, version, `there is no ${MODEL_FILE} in it, so it is passed over`));
     } else if (!isModelVersion(version) && hasModel) {
       faults.push(fault(name, undefined, `folder ${version} is passed over: a version is a whole number from 1`));
@@ -46,7 +48,8 @@ export async function modelFolderFaults(folder: string): Promise<Fault[]> {
   for (const file of files.filter((other) => other.endsWith(".onnx"))) {
     faults.push(fault(name, undefined, `${file} is passed over: its place is <version>/${MODEL_FILE}`));
   }
-  if (!folders.some(isModelVersion)) faults.push(fault(name, undefined, `there is no <version>/${MODEL_FILE} in it`));
+  if (!folders.some(isModelVersion) && !isEnsemble)
+    faults.push(fault(name, undefined, `there is no <version>/${MODEL_FILE} in it`));
   return faults;
 }
 

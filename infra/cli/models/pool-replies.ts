@@ -22,9 +22,16 @@ export const metadataReply = z.looseObject({
 export type MetadataReply = z.infer<typeof metadataReply>;
 
 export const configReply = z.looseObject({
+  platform: z.string(),
   max_batch_size: z.int(),
   instance_group: z.array(z.looseObject({ count: z.int() })),
   parameters: z.record(z.string(), z.looseObject({ string_value: z.string() })),
+  /** Of an ensemble. */
+  ensemble_scheduling: z
+    .looseObject({
+      step: z.array(z.looseObject({ model_name: z.string(), model_version: z.int(), digest: z.string() })),
+    })
+    .optional(),
 });
 export type ConfigReply = z.infer<typeof configReply>;
 

@@ -87,7 +87,8 @@ export const SCRIPTED: Answers = {
   "GET /v2/models/digits/versions/2": { body: { name: "digits", versions: ["2"], ...DIGITS } },
   "GET /v2/models/digits/versions/2/config": {
     body: {
-      ...{ name: "digits", max_batch_size: 64, instance_group: [{ kind: "KIND_GPU", count: 2 }] },
+      ...{ name: "digits", platform: "onnxruntime_onnx", max_batch_size: 64 },
+      ...{ instance_group: [{ kind: "KIND_GPU", count: 2 }] },
       parameters: { digest: { string_value: DIGEST }, provider: { string_value: "cuda" } },
     },
   },

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type ModelFiles, scanRepository } from "../../../gpu-pool/repository/layout.ts";
+import { isLaidOutAsEnsemble, type ModelFiles, scanRepository } from "../../../gpu-pool/repository/layout.ts";
 import { readModelJson } from "../../../gpu-pool/repository/model-json.ts";
 import { planVersions } from "../../../gpu-pool/repository/version-policy.ts";
 import { asWarmgateError } from "../../../shared/protocol/errors.ts";
@@ -12,7 +12,7 @@ import { hasModelJson, modelFolderFaults, repositoryFaults } from "./layout-faul
 import { defineModelCommand } from "./model-command.ts";
 import { fileAlone, modelFolder } from "./model-subject.ts";
 import { OfflineLoader } from "./offline-loader.ts";
-import { type Validation, versionFaults } from "./version-faults.ts";
+import { ensembleFaults, type Validation, versionFaults } from "./version-faults.ts";
 
 interface Found {
   readonly models: readonly ModelFiles[];
@@ -38,7 +38,7 @@ export const VALIDATE = defineModelCommand({
           const earlier = validated.get(model.name);
           if (earlier === undefined) validated.set(model.name, folder);
           else faults.push(layoutFault(model.name, `the one in ${folder} is passed over: there is one in ${earlier}`));
-          faults.push(...(await modelFaults(model, { loader, progress: terminal.progress })));
+          faults.push(...(await modelFaults(model, folders, { loader, progress: terminal.progress })));
         }
       }
     } finally {
@@ -74,7 +74,12 @@ async function find(operand: string): Promise<Found> {
   }
 }
 
-async function modelFaults(model: ModelFiles, validation: Validation): Promise<readonly Fault[]> {
+/** @param folders where the members of an ensemble are looked for that are not beside it */
+async function modelFaults(
+  model: ModelFiles,
+  folders: readonly string[],
+  validation: Validation,
+): Promise<readonly Fault[]> {
   const { name } = model;
   if (model.fault !== undefined) return [layoutFault(name, model.fault)];
   const faults: Fault[] = [];
@@ -92,6 +97,12 @@ async function modelFaults(model: ModelFiles, validation: Validation): Promise<r
     }
   }
   const { candidates, most } = planVersions(policy, there);
+  if (settings?.ensemble || isLaidOutAsEnsemble(model)) {
+    for (const version of settings ? candidates.slice(0, most) : []) {
+      faults.push(...(await ensembleFaults({ model, version }, folders, validation)));
+    }
+    return faults;
+  }
   const values = settings ?? (await readModelJson(undefined));
   for (const version of candidates.slice(0, most)) {
     faults.push(...(await versionFaults({ model, version }, { values, usable: settings !== undefined }, validation)));

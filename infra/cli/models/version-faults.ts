@@ -1,5 +1,7 @@
 /** Everything for which a pool would not serve a version; what depends on something that is wrong is not tried. */
 
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { Pipeline } from "../../../gpu-pool/pipeline/pipeline.ts";
 import { readPipelineFiles } from "../../../gpu-pool/pipeline/pipeline-files.ts";
 import type { ModelJson } from "../../../gpu-pool/repository/model-json.ts";
@@ -7,6 +9,7 @@ import { readVersion } from "../../../gpu-pool/repository/version-content.ts";
 import { asWarmgateError } from "../../../shared/protocol/errors.ts";
 import type { ModelSignature } from "../../../shared/protocol/tensor.ts";
 import { externalDataFaults, manifestFaults } from "./content-faults.ts";
+import { ensembleOf, planOnDisk } from "./ensemble-on-disk.ts";
 import { type Fault, reasonsIn } from "./fault.ts";
 import type { DiskVersion } from "./model-subject.ts";
 import type { OfflineLoader } from "./offline-loader.ts";
@@ -54,6 +57,29 @@ export async function versionFaults(
     if (unfit.length === 0) await tried("load", add, () => loader.load(artefact, probed), about);
   }
   return reasons.map((reason) => ({ model: name, version, ...reason }));
+}
+
+/** Everything for which a pool that has these folders would not serve an ensemble. */
+export async function ensembleFaults(
+  found: DiskVersion,
+  folders: readonly string[],
+  { loader, progress }: Validation,
+): Promise<readonly Fault[]> {
+  const { model, version } = found;
+  const { name, modelJson = "" } = model;
+  const beside = dirname(dirname(modelJson));
+  const reasons = await reasonsOf(async () => {
+    const source = await ensembleOf(found);
+    if (source) await planOnDisk(source, [beside, ...(await foldersOf(folders))], loader, progress);
+  });
+  return reasons.map((reason) => ({ model: name, version, check: "ensemble", reason }));
+}
+
+/** Of what was named, that which is a folder. */
+async function foldersOf(paths: readonly string[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const path of paths) if ((await stat(path)).isDirectory()) found.push(path);
+  return found;
 }
 
 async function tried<T>(
