@@ -20,6 +20,7 @@ import { addDocumentationRoutes } from "./routes/documentation.ts";
 import { addExplainRoutes } from "./routes/explain.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addInferenceRoutes } from "./routes/inference.ts";
+import { addJobRoutes } from "./routes/jobs.ts";
 import { addModelRoutes } from "./routes/models.ts";
 import { type EdgeApp, type EdgeContext, type EdgeEnvironment, RequestExecution, recordOf } from "./routes/route.ts";
 import { logCause, RequestLog } from "./telemetry/request-log.ts";
@@ -59,6 +60,7 @@ function createApp(): EdgeApp {
   addModelRoutes(app);
   addInferenceRoutes(app);
   addExplainRoutes(app);
+  addJobRoutes(app);
   addTenantRoutes(app);
   addKeyRoutes(app);
   addUsageRoutes(app);

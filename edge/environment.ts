@@ -3,6 +3,7 @@ import { importPepper } from "../shared/protocol/api-key.ts";
 import { nodeUrl } from "../shared/protocol/pool-node.ts";
 import { parseSigningKeys } from "../shared/protocol/signing.ts";
 import type { ControlPlane } from "./objects/control-plane.ts";
+import type { JobStore } from "./objects/job-store.ts";
 import type { PoolDirectory } from "./objects/pool-directory.ts";
 import type { RolloutController } from "./objects/rollout-controller.ts";
 import type { TenantLimiter } from "./objects/tenant-limiter.ts";
@@ -15,6 +16,7 @@ export interface Bindings {
   readonly USAGE_LEDGER: DurableObjectNamespace<UsageLedger>;
   readonly POOL_DIRECTORY: DurableObjectNamespace<PoolDirectory>;
   readonly ROLLOUT_CONTROLLER: DurableObjectNamespace<RolloutController>;
+  readonly JOB_STORE: DurableObjectNamespace<JobStore>;
   /** Coarse shield against floods of failed calls, per address and location; optional. */
   readonly FAILED_CALLS?: RateLimit;
   readonly ENVIRONMENT: string;

@@ -2,6 +2,7 @@
 import { createGateway } from "./app.ts";
 
 export { ControlPlane } from "./objects/control-plane.ts";
+export { JobStore } from "./objects/job-store.ts";
 export { PoolDirectory } from "./objects/pool-directory.ts";
 export { RolloutController } from "./objects/rollout-controller.ts";
 export { TenantLimiter } from "./objects/tenant-limiter.ts";

@@ -26,6 +26,8 @@ export interface Answer {
   readonly contentType?: string;
   /** Byte length of the JSON part when binary tensor data follows it. */
   readonly headerLength?: number | string | undefined;
+  /** Beside those of every reply. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -37,6 +39,7 @@ export function reply(answer: Answer, record: RequestRecord, acceptEncoding: str
     "content-type":
       answer.contentType ?? (answer.headerLength === undefined ? "application/json" : "application/octet-stream"),
     ...commonHeaders(record),
+    ...answer.headers,
   };
   if (answer.headerLength !== undefined) headers[INFERENCE_HEADER_LENGTH] = String(answer.headerLength);
   record.bytesOut = answer.body.byteLength;

@@ -1,6 +1,7 @@
 /**
  * The fallback chain of a route: what a caller gets when the version that was chosen for it has failed. The steps are tried in their
- * order, each at most once; the first that has an answer gives it, and when none has, the caller is refused as it would have been.
+ * order, each at most once; the first that has an answer gives it, or the word that there will be one (`job-offer.ts`), and when none has,
+ * the caller is refused as it would have been.
  *
  * Promises: every degraded answer says so (`x-warmgate-degraded`), has no entity tag and is never kept as an answer of the version that
  * failed; none is later than the deadline; who pins a version gets that version or a refusal.
@@ -9,7 +10,7 @@ import { RuleFailure } from "../../shared/control/fallback/expression-value.ts";
 import { answerByRule } from "../../shared/control/fallback/rule.ts";
 import { fallsBack } from "../../shared/control/fallback/when.ts";
 import { hopBudgetMs } from "../../shared/control/resilience/hop-budget.ts";
-import { asWarmgateError } from "../../shared/protocol/errors.ts";
+import { asWarmgateError, type WarmgateError } from "../../shared/protocol/errors.ts";
 import type { RuleStep } from "../../shared/protocol/fallback.ts";
 import { type RouteContract, routedVersions } from "../../shared/protocol/model-route.ts";
 import type { InferenceRequest, InferenceResponse } from "../../shared/protocol/tensor.ts";
@@ -24,6 +25,8 @@ import type { Routed } from "../gate/route.ts";
 import { logCause } from "../telemetry/request-log.ts";
 import { keepAliveOf } from "./admission.ts";
 import { type Asked, sendingOf } from "./asked.ts";
+import { offerJob } from "./job-offer.ts";
+import { jobReply } from "./job-reply.ts";
 import { inCallersForm, used } from "./prediction-reply.ts";
 import { recordOf } from "./route.ts";
 
@@ -39,10 +42,19 @@ export async function degraded(asked: Asked, permit: Permit, failure: unknown): 
   const { context, routed, name } = asked;
   const { contract, decoded } = routed;
   if (!contract || decoded.kind !== "tensors" || contract.fallback.length === 0) return undefined;
-  const { code, cause } = asWarmgateError(failure);
+  const error = asWarmgateError(failure);
+  const { code } = error;
   const reach = fallsBack(code);
   if (reach === "none") return undefined;
   for (const step of contract.fallback) {
+    if (step.kind === "job") {
+      const job = await offerJob(asked, error);
+      if (!job) continue;
+      note(asked, "job", error);
+      permit.end(true);
+      recordOf(context).standings = permit.standings();
+      return jobReply(job, recordOf(context), { status: 202 });
+    }
     let found: Degraded | undefined;
     if (step.kind === "cached") found = await fromCache(asked, routedVersions({ ...contract, shadow: null }));
     else if (step.kind === "rule") found = byRule(step, contract, decoded.request);
@@ -51,19 +63,24 @@ export async function degraded(asked: Asked, permit: Permit, failure: unknown): 
         (await fromCache(asked, [step.version])) ??
         (reach === "all" ? await fromVersion(asked, step.version) : undefined);
     if (!found) continue;
+    note(asked, found.how, error);
     const record = recordOf(context);
-    if (cause !== undefined) logCause(cause, record.requestId);
-    record.degraded = found.how;
-    record.degradedBy = code;
-    record.answered = "degraded";
     record.version = found.response.modelVersion;
-    if (record.cacheStatus === "") record.cacheStatus = cacheStatus({ kind: "miss", stored: false, refused: false });
-    record.mark("degrade");
     used(asked, permit, found.use);
     const encoded = inCallersForm({ ...found.response, modelName: name }, decoded.request);
     return reply(encoded, record, context.req.raw.headers.get("accept-encoding"));
   }
   return undefined;
+}
+
+function note({ context }: Asked, how: string, { code, cause }: WarmgateError): void {
+  const record = recordOf(context);
+  if (cause !== undefined) logCause(cause, record.requestId);
+  record.degraded = how;
+  record.degradedBy = code;
+  record.answered = "degraded";
+  if (record.cacheStatus === "") record.cacheStatus = cacheStatus({ kind: "miss", stored: false, refused: false });
+  record.mark("degrade");
 }
 
 /** What one of the versions has answered to the same inputs, if the caller takes answers from the cache. */

@@ -27,6 +27,7 @@ const DOCUMENT = {
   servers: [{ url: "/", description: "This deployment" }],
   tags: [
     { name: "Inference", description: "Running models." },
+    { name: "Jobs", description: "Predictions that are made later, where a route's fallback chain ends with a job." },
     { name: "Models", description: "What models take and give." },
     { name: "Administration", description: "Tenants, keys, limits and usage; needs the scope `admin`." },
     { name: "Health", description: "For probes; no API key needed." },

@@ -53,6 +53,7 @@ export const explanationSchema = z
     shed: z
       .object({ decision: z.string(), by: z.string(), code: z.string().optional(), reason: z.string().optional() })
       .nullable(),
+    fallback: z.array(z.string()).openapi({ description: "The steps that are tried where the chosen version fails." }),
     degraded: name.openapi({ description: "The step of the route's fallback chain that answered." }),
   })
   .openapi("Explanation");

@@ -1,4 +1,4 @@
-import type { RouteConfig } from "@hono/zod-openapi";
+import { type RouteConfig, z } from "@hono/zod-openapi";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { EXPLAIN, TIMEOUT_MS } from "../../shared/protocol/headers.ts";
 import { checkModelName } from "../../shared/protocol/model-name.ts";
@@ -10,6 +10,8 @@ import { addRoute, type EdgeApp, type EdgeContext, pathParameter, recordOf } fro
 import {
   inferenceRequestSchema,
   inferenceResponseSchema,
+  jobSchema,
+  json,
   limitRefusals,
   modelPath,
   refusals,
@@ -44,6 +46,10 @@ const definition: Omit<RouteConfig, "path"> = {
         "application/octet-stream": { schema: { type: "string", format: "binary" } },
       },
     },
+    202: json(
+      z.object({ job: jobSchema }),
+      "No answer yet: the route's fallback chain has made a job of the request. Location and Retry-After say where and when to ask.",
+    ),
     ...refusals(
       ...([
         "malformed_json",

@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { DATATYPES } from "../../shared/protocol/datatype.ts";
 import { ERROR_KINDS, type ErrorCode } from "../../shared/protocol/errors.ts";
+import { jobSchema as describedJob } from "../../shared/protocol/job.ts";
 
 const codes = Object.keys(ERROR_KINDS);
 
@@ -64,6 +65,12 @@ export const inferenceResponseSchema = z
     ),
   })
   .openapi("InferenceResponse");
+
+export const jobSchema = z.object(describedJob.shape).openapi("Job", {
+  description:
+    "error: why it failed, and of one that waits what stood in its way last. expires_at: when it fails if it could not be run by " +
+    "then; of one that is done until when it can be read.",
+});
 
 const tensorSpec = z.object({ name: z.string(), datatype, shape: z.array(z.int()).openapi({ example: [-1, 64] }) });
 

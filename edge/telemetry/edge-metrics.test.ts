@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { EdgeMetrics, type Gauges, type ObservedRequest } from "./edge-metrics.ts";
+import { JobCounts } from "./job-counts.ts";
 
 const REQUEST: ObservedRequest = {
   ...{ route: "/v2/models/{model}/infer", status: 200, ms: 4, answered: "pool", shed: undefined },
@@ -37,6 +38,19 @@ describe("what an isolate counts", () => {
       'warmgate_edge_prediction_seconds_bucket{answered="pool",le="60"} 3',
       'warmgate_edge_prediction_seconds_bucket{answered="pool",le="+Inf"} 4',
       'warmgate_edge_prediction_seconds_count{answered="pool"} 4',
+    ]) {
+      assert.ok(lines.includes(line), line);
+    }
+  });
+
+  test("jobs by how they ended, the kinds that there were none of too", () => {
+    const jobs = new JobCounts();
+    for (const event of ["queued", "queued", "failed"] as const) jobs.count(event);
+    const lines = linesOf(new EdgeMetrics(jobs));
+    for (const line of [
+      'warmgate_edge_jobs_total{event="queued"} 2',
+      'warmgate_edge_jobs_total{event="succeeded"} 0',
+      'warmgate_edge_jobs_total{event="failed"} 1',
     ]) {
       assert.ok(lines.includes(line), line);
     }

@@ -9,6 +9,8 @@
  * Bounded: by the routes, the statuses, the codes of errors, the nodes of the view and the models that they have.
  */
 
+import { JOB_EVENTS, type JobCounts, jobCounts } from "./job-counts.ts";
+
 export interface ObservedRequest {
   /** The route's pattern. */
   readonly route: string;
@@ -35,9 +37,14 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 type Labels = Readonly<Record<string, string>>;
 
 export class EdgeMetrics {
+  readonly #jobs: JobCounts;
   /** Family -> labels as they are written -> count. */
   readonly #counts = new Map<string, Map<string, number>>();
   readonly #latency = new Map<string, { readonly buckets: number[]; sum: number; count: number }>();
+
+  constructor(jobs: JobCounts = jobCounts) {
+    this.#jobs = jobs;
+  }
 
   observe({ route, status, ms, answered, shed, attempts }: ObservedRequest): void {
     this.#count("warmgate_edge_requests_total", { route, status: String(status) });
@@ -53,6 +60,10 @@ export class EdgeMetrics {
     for (const { name, help } of COUNTERS) {
       lines.push(...head(name, "counter", help));
       for (const [labels, count] of this.#counts.get(name) ?? []) lines.push(`${name}${labels} ${count}`);
+    }
+    lines.push(...head("warmgate_edge_jobs_total", "counter", "Jobs that were accepted, and how they ended."));
+    for (const event of JOB_EVENTS) {
+      lines.push(`warmgate_edge_jobs_total${written({ event })} ${this.#jobs.of(event)}`);
     }
     lines.push(...head(LATENCY, "histogram", "Predictions that were answered, by what answered them."));
     for (const [answered, { buckets, sum, count }] of this.#latency) {

@@ -4,6 +4,7 @@
  */
 import type { LimitStanding } from "../../shared/control/lease-messages.ts";
 import type { ErrorCode } from "../../shared/protocol/errors.ts";
+import type { FallbackStep } from "../../shared/protocol/fallback.ts";
 import type { Trail } from "../gate/dispatch.ts";
 import { nodeStates } from "../gate/pool-view.ts";
 import type { Routed } from "../gate/route.ts";
@@ -62,8 +63,13 @@ export function explanation({ decisions, cacheStatus, standings, code, degraded 
     limits: standings.map(({ kind, account, quota, remaining }) => ({ kind, account, quota, remaining })),
     attempts: trail.attempts,
     shed: shedDecision(trail, code),
+    fallback: routed?.contract?.fallback.map(stepText) ?? [],
     degraded: degraded ?? null,
   };
+}
+
+function stepText(step: FallbackStep): string {
+  return step.kind === "version" ? `version ${step.version}` : step.kind;
 }
 
 /** Who refused for load, if somebody did. */

@@ -141,6 +141,22 @@ export const ERROR_KINDS = {
     meaning: "What was asked for does not fit what there is: it exists already, is still in use, or was revoked.",
     remedy: "The error text says what is in the way.",
   },
+  job_not_cancellable: {
+    status: 409,
+    meaning: "The job runs, or is done: it can no longer be cancelled.",
+    remedy: "Read what comes of it at /v1/jobs/{id}. A job is cancelled while its status is queued.",
+  },
+  job_without_result: {
+    status: 409,
+    meaning: "The job has no result: it is not done yet, or was cancelled.",
+    remedy: "Ask again after Retry-After, or send the request again where there is none.",
+  },
+  job_expired: {
+    status: 410,
+    meaning:
+      "The job was done more than 24 hours ago, and its result is not kept any longer. After 48 hours it is not_found.",
+    remedy: "Send the request again, and read the result within a day.",
+  },
   body_too_large: {
     status: 413,
     meaning: "The body is larger than is accepted, before or after decompression.",
@@ -156,6 +172,11 @@ export const ERROR_KINDS = {
     status: 415,
     meaning: "The body's content encoding is not supported.",
     remedy: "Send the body plain, or compressed with gzip or deflate.",
+  },
+  job_result_too_large: {
+    status: 422,
+    meaning: "The job's answer is larger than is kept for it (8 MiB).",
+    remedy: "Send fewer rows at once, or ask for fewer outputs, or for binary ones.",
   },
   invalid_configuration: {
     status: 422,

@@ -25,6 +25,7 @@ describe("a fallback chain", () => {
   test("of each kind of step, once, has no problems", () => {
     const last = rule({ expression: "history[3] > 0 ? clamp(amount, 0, 1) : mean(history) + len(words)" });
     assert.deepEqual(problemsOf([{ kind: "cached" }, version("2"), version("3"), last]), []);
+    assert.deepEqual(problemsOf([{ kind: "cached" }, version("2"), last, { kind: "job" }]), []);
     assert.deepEqual(problemsOf([]), []);
   });
 
@@ -44,6 +45,9 @@ describe("a fallback chain", () => {
     ["a version twice", /the step version 2 twice/, [version("2"), version("2")]],
     ["two rules", /the step rule twice/, [rule({ constant: 1 }), rule({ constant: 2 })]],
     ["a step behind a rule", /step cached is behind a rule/, [rule({ constant: 1 }), { kind: "cached" }]],
+    ["a step behind a job", /step cached is behind a job, which is the last/, [{ kind: "job" }, { kind: "cached" }]],
+    ["a rule behind a job", /step rule is behind a job/, [{ kind: "job" }, rule({ constant: 1 })]],
+    ["two jobs", /the step job twice/, [{ kind: "job" }, { kind: "job" }]],
     ["a loop", /to version 1 leads back to what has failed/, [version("1")]],
     [
       "an output that there is not",

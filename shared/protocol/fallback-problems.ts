@@ -15,7 +15,10 @@ export function orderProblems(steps: readonly FallbackStep[]): string[] {
   for (const step of steps) {
     const text = step.kind === "version" ? `version ${step.version}` : step.kind;
     if (seen.has(text)) problems.push(`the fallback has the step ${text} twice`);
-    else if (seen.has("rule")) problems.push(`the fallback's step ${text} is behind a rule, which always answers`);
+    else if (seen.has("job")) problems.push(`the fallback's step ${text} is behind a job, which is the last resort`);
+    // A rule may have no answer to a request, and then only a job can help.
+    else if (seen.has("rule") && step.kind !== "job")
+      problems.push(`the fallback's step ${text} is behind a rule, which always answers`);
     seen.add(text);
   }
   return problems;

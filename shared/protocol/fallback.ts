@@ -5,7 +5,8 @@
  *     [
  *       { "kind": "cached" },
  *       { "kind": "version", "version": "1" },
- *       { "kind": "rule", "outputs": { "score": { "expression": "clamp(amount / 1e4, 0, 1)" } } }
+ *       { "kind": "rule", "outputs": { "score": { "expression": "clamp(amount / 1e4, 0, 1)" } } },
+ *       { "kind": "job" }
  *     ]
  */
 import { z } from "zod";
@@ -46,6 +47,8 @@ const stepSchema = z.discriminatedUnion("kind", [
     version: z.string().refine(isModelVersion, "a model version is a whole number from 1"),
   }),
   ruleStepSchema,
+  /** The request is kept and run later; the caller is told where to ask for the answer. Only as the last step. */
+  z.strictObject({ kind: z.literal("job") }),
 ]);
 export type FallbackStep = z.infer<typeof stepSchema>;
 

@@ -48,5 +48,5 @@ export const SUNSET = "sunset";
 export const LINK = "link";
 /** From the edge: which attempt of a request this is, counted from 1; left out of the first. */
 export const ATTEMPT = "x-warmgate-attempt";
-/** How a degraded answer was come by: `cached;version=<n>`, `version;version=<n>` or `rule`. Left out of every other answer. */
+/** How a degraded answer was come by: `cached;version=<n>`, `version;version=<n>`, `rule`, or `job` where it comes later. Left out of every other answer. */
 export const DEGRADED = "x-warmgate-degraded";

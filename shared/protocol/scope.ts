@@ -1,7 +1,7 @@
 /**
- * What a caller may do: `predict:<model glob>` (`*` stands for any characters), `jobs`, `explain` (why requests are answered as
- * they are), `admin`. `admin` is about the caller's own
- * tenant; of a tenant that is an operator, about all.
+ * What a caller may do: `predict:<model glob>` (`*` stands for any characters), which includes the jobs of these models, `jobs` (those of
+ * any model), `explain` (why requests are answered as they are), `admin`. `admin` is about the caller's own tenant; of a tenant that is
+ * an operator, about all.
  */
 import { z } from "zod";
 

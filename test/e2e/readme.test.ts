@@ -70,7 +70,7 @@ test("README's commands split a model's traffic, explain a request, start and ab
   const stack = await startTestStack(["gpu-pool/models"]);
   try {
     const warmgate = `warmgate() { node infra/cli/warmgate.mjs "$@" --state ${stack.stateFolder}; }`;
-    const blocks = ["routes set digits --weight 1=90", "rollout start digits", "--fallback cached"];
+    const blocks = ["routes set digits --weight 1=90", "rollout start digits", "--fallback cached", "--fallback job"];
     const commands = blocks.map((text) => block("sh", text)).join("");
     const script = [warmgate, commands.replaceAll("npx warmgate", "warmgate")].join("\n");
     const told = execFileSync("sh", ["-ec", script], { encoding: "utf8", cwd: PROJECT });
@@ -79,6 +79,7 @@ test("README's commands split a model's traffic, explain a request, start and ab
     assert.match(told, /^state +running$/m);
     assert.match(told, /^state +aborted$/m);
     assert.match(told, /cached -> version 1$/m);
+    assert.match(told, /cached -> job$/m);
   } finally {
     await stack.stop();
   }
@@ -89,6 +90,8 @@ test("README's model.json is one that the pool takes", async () => {
   const file = join(folder, "model.json");
   writeFileSync(file, block("json", "maxBatch"));
   assert.equal((await readModelJson(file)).maxBatch, 32);
+  writeFileSync(file, block("json", '"ensemble"'));
+  assert.equal((await readModelJson(file)).ensemble?.steps.length, 2);
   rmSync(folder, { recursive: true });
 });
 

@@ -138,6 +138,11 @@ describe("explain", () => {
       { shed: { decision: "refused", by: "edge", code: "overloaded" } },
       /^shed +refused by the edge \(overloaded\)$/m,
     ],
+    [
+      "what a route falls back to",
+      { fallback: ["cached", "version 1", "job"] },
+      /^falls back +cached -> version 1 -> job$/m,
+    ],
   ];
   for (const [what, changes, says] of reasons) {
     test(`tells ${what} in words`, async (context) => {

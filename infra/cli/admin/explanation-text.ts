@@ -17,7 +17,7 @@ const BYPASSES: readonly (readonly [detail: string, words: string])[] = [
 ];
 
 export function describeExplanation(explanation: ExplanationReply): string {
-  const { version, node, cache, limits, shed } = explanation;
+  const { version, node, cache, limits, shed, fallback = [] } = explanation;
   const waits = Object.entries(node?.predicted_wait_ms ?? {});
   const about = properties([
     ["route", routeText(explanation)],
@@ -26,6 +26,7 @@ export function describeExplanation(explanation: ExplanationReply): string {
     ["cache", cacheText(cache.status)],
     ["cache key", cache.key ?? ""],
     ["shed", shedText(shed)],
+    ["falls back", fallback.join(" -> ")],
   ]);
   const waitRows = table(
     [

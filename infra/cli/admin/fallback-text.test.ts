@@ -48,7 +48,7 @@ describe("a fallback chain", () => {
   });
 
   const wrong: [given: string[], problem: RegExp][] = [
-    [["latest"], /--fallback is cached, version=<n>, rule:<output>=<rule>, off, not 'latest'/],
+    [["latest"], /--fallback is cached, version=<n>, rule:<output>=<rule>, job, off, not 'latest'/],
     [["version=latest"], /a model version is a whole number/],
     [["rule:=1"], /--fallback is/],
     [["rule:y="], /--fallback is/],
@@ -58,6 +58,7 @@ describe("a fallback chain", () => {
     [["rule:y=1", "rule:y=2"], /output y has two rules/],
     [["cached", "cached"], /the step cached twice/],
     [["rule:y=1", "cached"], /step cached is behind a rule/],
+    [["job", "version=1"], /step version 1 is behind a job/],
     [["version=1", "version=2", "version=3", "version=4", "version=5"], /at most 4 steps/],
     [[`rule:y=${"x".repeat(501)}`], /texts of 500 characters/],
   ];
@@ -89,8 +90,8 @@ describe("a fallback chain", () => {
   });
 
   test("is shown in a line, and its rules a line an output, long lists cut short", () => {
-    const chain = parseFallback(["cached", "version=1", "rule:label=none", `rule:p=[${"0.5,".repeat(99)}0.5]`]);
-    assert.equal(fallbackText(chain), "cached -> version 1 -> rule");
+    const chain = parseFallback(["cached", "version=1", "rule:label=none", `rule:p=[${"0.5,".repeat(99)}0.5]`, "job"]);
+    assert.equal(fallbackText(chain), "cached -> version 1 -> rule -> job");
     const [title, first, second] = fallbackRulesText(chain)?.split("\n") ?? [];
     assert.equal(title, "OUTPUT  FALLBACK RULE");
     assert.equal(first, "label   none");
@@ -113,6 +114,7 @@ describe("a fallback chain", () => {
       '"',
       "__proto__",
       "off",
+      "job",
     );
     const text = fc.oneof(
       fc.string(),

@@ -1,5 +1,5 @@
 /**
- * A fallback chain as people write it, an option a step: `cached`, `version=1`, `rule:score=0.1`. Rules of several outputs, one
+ * A fallback chain as people write it, an option a step: `cached`, `version=1`, `rule:score=0.1`, `job`. Rules of several outputs, one
  * behind the other, are one step.
  *
  * What is behind the = of a rule is a number, true or false; a list of them in [], which are the values of a row; an expression in
@@ -17,7 +17,7 @@ import { table } from "./table.ts";
 
 const OPTION = "--fallback";
 const OFF = "off";
-export const FALLBACK_FORM = "cached|version=<n>|rule:<output>=<rule>|off";
+export const FALLBACK_FORM = "cached|version=<n>|rule:<output>=<rule>|job|off";
 const RULE = /^rule:([^=]+)=(.+)$/s;
 const LONGEST_LIST = 60;
 
@@ -47,7 +47,7 @@ export function parseFallback(texts: readonly string[]): readonly FallbackStep[]
 }
 
 function parseStep(text: string): FallbackStep {
-  if (text === "cached") return { kind: "cached" };
+  if (text === "cached" || text === "job") return { kind: text };
   const [, version] = /^version=(.*)$/s.exec(text) ?? [];
   if (version !== undefined) return { kind: "version", version: modelVersion(version, OPTION) };
   const [, output = "", rule = ""] = RULE.exec(text) ?? [];

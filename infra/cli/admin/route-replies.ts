@@ -126,5 +126,6 @@ export const explanationReply = z.looseObject({
   shed: z
     .looseObject({ decision: z.string(), by: z.string(), code: z.string().optional(), reason: z.string().optional() })
     .nullable(),
+  fallback: z.array(z.string()).optional(),
 });
 export type ExplanationReply = z.infer<typeof explanationReply>;
