@@ -99,6 +99,23 @@ describe("the model repository", () => {
     assert.deepEqual(repository.readyVersions("m"), ["1"]);
   });
 
+  test("until all that is on disk has been tried, a name that is not known yet is not ready, and only then not found", async () => {
+    put("a", 1, "a");
+    put("m", 1, "one");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    script.gate = promise;
+    const refused = () => [refusal("m"), refusal("m", "1"), refusal("a", "2")].map((text) => text.split(":")[0]);
+    assert.deepEqual(refused(), Array(3).fill("model_not_ready"));
+    const loading = repository.loadAll();
+    await until("the first load", () => script.events.length === 1);
+    assert.deepEqual(refused(), Array(3).fill("model_not_ready"));
+    resolve();
+    await loading;
+    assert.equal(serving("m", "1"), "one");
+    assert.match(refusal("n"), /^model_not_found/);
+    assert.match(refusal("a", "2"), /^version_not_found/);
+  });
+
   test("a reload that fails leaves the version that serves as it was", async () => {
     put("m", 1, "old");
     await repository.loadAll();

@@ -159,22 +159,23 @@ export class ModelRepository {
   }
 
   /**
-   * The version that answers: the one named, else the highest that is ready.
+   * The version that answers: the one named, else the highest that is ready. Until all that was on disk at the start has been
+   * tried, nothing is said not to be there: a process that has just been started again would tell callers to give up.
    *
    * @throws WarmgateError `model_not_found`, `version_not_found`, `model_not_ready`
    */
   find(name: string, version?: string): Served {
     const versions = this.#models.get(name);
-    if (!versions) throw unknownModel(name);
+    if (!versions) throw this.#loadedOnce ? unknownModel(name) : notReady(name);
     const state = version === undefined ? newestReady(versions) : versions.get(version);
-    if (!state && version !== undefined) {
+    if (!state && version !== undefined && this.#loadedOnce) {
       throw new WarmgateError(
         "version_not_found",
         `Request for unknown model: '${name}' version ${version} is not found`,
       );
     }
     if (state?.state === "READY") return state.served;
-    throw new WarmgateError("model_not_ready", `model '${name}' is not ready`, { retryAfterSeconds: 1 });
+    throw notReady(name);
   }
 
   /** Versions of a model that are ready, lowest first. */
@@ -441,6 +442,10 @@ function listed(versions: readonly string[]): string {
 
 function unknownModel(name: string): WarmgateError {
   return new WarmgateError("model_not_found", `Request for unknown model: '${name}' is not found`);
+}
+
+function notReady(name: string): WarmgateError {
+  return new WarmgateError("model_not_ready", `model '${name}' is not ready`, { retryAfterSeconds: 1 });
 }
 
 function newestReady(versions: ReadonlyMap<string, VersionState>): VersionState | undefined {
