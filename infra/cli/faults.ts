@@ -7,6 +7,7 @@ import { killedNodes } from "../../test/faults/scenarios/killed-nodes.ts";
 import { overload } from "../../test/faults/scenarios/overload.ts";
 import { randomSchedule } from "../../test/faults/scenarios/random-schedule.ts";
 import type { ScenarioResult, ScenarioSettings } from "../../test/faults/scenarios/scenario.ts";
+import { printScenario } from "./print-scenario.ts";
 import { UsageError } from "./usage-error.ts";
 
 interface Scenario {
@@ -83,24 +84,13 @@ export async function faults(args: string[]): Promise<number> {
     console.log(`\n${name}: ${title(seconds)}, seed ${seed}\n`);
     const othersCores = watchOthers();
     const result = await run({ seed, seconds, tell: (line) => console.log(`  ${line.replaceAll("\n", "\n  ")}`) });
-    print(result);
+    printScenario(result);
     const others = othersCores() ?? 0;
     if (others > MOST_FOR_OTHERS)
       console.log(`\n  Other processes used ${others.toFixed(2)} cores meanwhile: figures of time say little.`);
     if (result.broken.length > 0) isBroken = true;
   }
   return isBroken ? 1 : 0;
-}
-
-function print({ figures, broken }: ScenarioResult): void {
-  const width = Math.max(0, ...figures.map(({ label }) => label.length));
-  console.log();
-  for (const { label, measured, target, met } of figures) {
-    const against = target === "" ? "" : `   ${target.padEnd(14)} ${met ? "met" : "MISSED"}`;
-    console.log(`  ${label.padEnd(width)} ${measured.padStart(14)}${against}`);
-  }
-  console.log(broken.length === 0 ? "\n  No invariant was broken." : "\n  BROKEN:");
-  for (const text of broken) console.log(`    ${text}`);
 }
 
 function parse(args: string[]) {

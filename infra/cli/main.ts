@@ -47,7 +47,7 @@ const COMMANDS: Readonly<
     run: async () => (await import("./faults.ts")).faults,
   },
   soak: {
-    summary: "models replaced again and again under load: failures and memory",
+    summary: "models replaced, and processes killed, again and again under load",
     run: async () => (await import("./soak.ts")).soak,
   },
   simulate: {

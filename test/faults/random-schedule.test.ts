@@ -1,16 +1,10 @@
 /** Faults in an order that nobody thought of. WARMGATE_FAULT_SEED=<n> has the same again that the test said it did. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { seedFrom } from "./pieces/seed.ts";
 import { randomSchedule } from "./scenarios/random-schedule.ts";
 
 const FOR_MS = 8_000;
-
-function seedFrom(text: string | undefined): number {
-  if (text === undefined) return 1 + Math.floor(Math.random() * 1e6);
-  const seed = Number(text);
-  if (!Number.isSafeInteger(seed)) throw new Error("WARMGATE_FAULT_SEED is a whole number");
-  return seed;
-}
 
 test("whatever happens to three nodes, one at a time, nobody gets a wrong answer and all is well afterwards", async (t) => {
   const seed = seedFrom(process.env.WARMGATE_FAULT_SEED);

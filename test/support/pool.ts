@@ -37,6 +37,8 @@ export interface PoolOptions {
   readonly arguments?: readonly string[];
   /** The value of POOL_SIGNING_KEYS; without it the pool is open. */
   readonly signingKeys?: string;
+  /** Variables of the environment beside those of the test's own. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Where one serving process can be reached. */
@@ -79,7 +81,7 @@ export class PoolProcess {
       ],
       {
         stdio: ["ignore", "pipe", "pipe", "ipc"],
-        env: { ...process.env, POOL_SIGNING_KEYS: options.signingKeys ?? "" },
+        env: { ...process.env, ...options.environment, POOL_SIGNING_KEYS: options.signingKeys ?? "" },
       },
     );
     this.child.stdout?.on("data", (text: Buffer) => {

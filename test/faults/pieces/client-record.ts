@@ -14,7 +14,12 @@ export interface Answered {
 export type Outcome =
   | Answered
   /** The connection ended, or the client gave up. */
-  | { readonly kind: "unanswered"; readonly reason: string };
+  | {
+      readonly kind: "unanswered";
+      readonly reason: string;
+      /** When that was known, on the scale of `sentAt`. */
+      readonly endedAt: number;
+    };
 
 export interface JsonTensor {
   readonly name: string;

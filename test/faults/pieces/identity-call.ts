@@ -45,7 +45,7 @@ export function callIdentity(call: IdentityCall): Promise<Outcome> {
 }
 
 export function unanswered(reason: string): Outcome {
-  return { kind: "unanswered", reason };
+  return { kind: "unanswered", reason, endedAt: performance.now() };
 }
 
 async function readAnswer(response: IncomingMessage): Promise<Outcome> {

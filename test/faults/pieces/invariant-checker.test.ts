@@ -80,14 +80,14 @@ describe("what is as it should be breaks nothing", () => {
   });
 
   test("a request that never came to the edge needs no line", () => {
-    const lost = record({}, { outcome: { kind: "unanswered", reason: "ECONNREFUSED" } });
+    const lost = record({}, { outcome: { kind: "unanswered", reason: "ECONNREFUSED", endedAt: 150 } });
     assertBroken(brokenBy([lost], { edgeLog: [] }), /^I1/);
   });
 });
 
 describe("I1: each request has one answer, its own", () => {
   test("none", () => {
-    const lost = record({}, { outcome: { kind: "unanswered", reason: "ECONNRESET" } });
+    const lost = record({}, { outcome: { kind: "unanswered", reason: "ECONNRESET", endedAt: 150 } });
     assertBroken(brokenBy([lost]), /^I1: request r1 of acme was not answered: ECONNRESET$/);
   });
 

@@ -25,8 +25,8 @@ export interface Evidence {
   readonly records: readonly ClientRecord[];
   /** By tenant: what all of its inputs hold, as a word of its own, and nobody else's. */
   readonly markers: ReadonlyMap<string, string>;
-  /** All that the edge has logged, once what it gathers (for 100 ms) is written. */
-  readonly edgeLog: readonly string[];
+  /** All that the edge has logged, once what it gathers (for 100 ms) is written; left out where clients spoke to a node itself. */
+  readonly edgeLog?: readonly string[];
   /** Every node that may have answered. Empty for nodes without metrics. */
   readonly pools: readonly PoolFigures[];
   /** How much later than its deadline an answer may be, in milliseconds; 50 unless given. */
@@ -51,8 +51,7 @@ export function brokenInvariants({ records, markers, edgeLog, pools, slackMs = S
   return [
     ...answersPerRequest(records),
     ...records.flatMap((record) => brokenInRecord(record, words, slackOf)),
-    ...brokenInLog(records, edgeLog),
-    ...inputsInLog(edgeLog, words),
+    ...(edgeLog ? [...brokenInLog(records, edgeLog), ...inputsInLog(edgeLog, words)] : []),
     ...brokenInMetrics(records, pools),
   ];
 }

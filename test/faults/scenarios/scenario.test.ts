@@ -34,7 +34,7 @@ describe("what clients were told", () => {
   const records = [
     ...[answered(200, 150), answered(200, 151), answered(503, 104), answered(503, 102)],
     answered(504, 160, "deadline_exceeded"),
-    record({ kind: "unanswered", reason: "it was cut off" }),
+    record({ kind: "unanswered", reason: "it was cut off", endedAt: 150 }),
   ];
 
   test("is in time when it is an answer and came by the deadline", () => {

@@ -1,0 +1,74 @@
+/**
+ * A pool whose serving process is ended at random moments while clients ask on its own port: each is told something in time and nothing
+ * wrong, readiness tells the truth, and nothing stays behind.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { IDENTITY_MODELS, type IdentityModel } from "../faults/pieces/identity-models.ts";
+import { PacedClients } from "../faults/pieces/paced-clients.ts";
+import { settledFigures } from "../faults/pieces/settled.ts";
+import { SLOW_IDENTITY } from "../faults/pieces/slow-identity.ts";
+import { tally } from "../faults/pieces/told.ts";
+import type { ScenarioResult, ScenarioSettings } from "../faults/scenarios/scenario.ts";
+import { EndedPool, KEPT_MODELS } from "./ended-pool.ts";
+import { killReport } from "./kill-report.ts";
+import { killSchedule, killScheduleText } from "./kill-schedule.ts";
+import { MemorySamples } from "./memory-samples.ts";
+import { openDescriptors } from "./process-tree.ts";
+import { ReadyWatch } from "./ready-watch.ts";
+
+export interface KillUnderLoad extends ScenarioSettings {
+  readonly forMs: number;
+  readonly meanGapMs: number;
+  readonly perSecond: number;
+}
+
+/** Longer than a process that stands still is left alone, so that whoever waits for it is told in time. */
+const DEADLINE_MS = 3_000;
+const MODELS: readonly IdentityModel[] = [
+  SLOW_IDENTITY,
+  ...IDENTITY_MODELS.filter(({ name }) => KEPT_MODELS.has(name)),
+];
+const TENANTS = ["acme", "umbrella"];
+
+/** @throws RangeError when the time is too short for two kills, so that nothing could be compared */
+export async function killUnderLoad({
+  seed,
+  tell,
+  forMs,
+  meanGapMs,
+  perSecond,
+}: KillUnderLoad): Promise<ScenarioResult> {
+  const [first, ...others] = killSchedule(seed, { forMs, meanGapMs });
+  if (!first || others.length === 0) throw new RangeError("the time is too short for two kills");
+  tell(killScheduleText(seed, [first, ...others]));
+  const ended = await EndedPool.start();
+  const { pool, supervisor } = ended;
+  try {
+    const { url, opsUrl } = pool;
+    const tenants = TENANTS.map((tenant) => ({ tenant, key: "none", perSecond: perSecond / TENANTS.length }));
+    const clients = new PacedClients({ url, tenants, models: MODELS, deadlineMs: DEADLINE_MS, seed, firstElement: 1 });
+    const watch = new ReadyWatch({ url, opsUrl, model: SLOW_IDENTITY, deadlineMs: DEADLINE_MS });
+    const startedAt = performance.now();
+    await ended.carryOut(first, startedAt);
+    // Whatever is opened and kept for what comes after a death is there by now.
+    const filesBefore = openDescriptors(supervisor);
+    const memory = new MemorySamples(supervisor);
+    for (const end of others) await ended.carryOut(end, startedAt);
+    await delay(Math.max(0, startedAt + forMs - performance.now()));
+    const words = await watch.stop();
+    const records = [...(await clients.stop()), ...words.map(({ request }) => request)];
+    await ended.reloadsEnded();
+    const evidence = {
+      ...{ records, words, memory, markers: new Map([...clients.markers, watch.marker]) },
+      pool: await settledFigures(pool, new Map()),
+      left: await ended.left(),
+      openedFiles: openDescriptors(supervisor) - filesBefore,
+    };
+    memory.stop();
+    await ended.stop();
+    tell(`${ended.ends} kills, ${ended.reloads} reloads, ${JSON.stringify(tally(records))}`);
+    return killReport({ ...evidence, ...ended.account(), left: [...evidence.left, ...(await ended.left())] });
+  } finally {
+    await ended.remove();
+  }
+}
