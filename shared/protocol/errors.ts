@@ -231,7 +231,8 @@ export const ERROR_KINDS = {
   },
   model_not_ready: {
     status: 503,
-    meaning: "The model exists but is still loading or warming up, or was unloaded.",
+    meaning:
+      "The model is still loading or warming up, or was unloaded, or whoever would know of it has only just started.",
     remedy: "Send again after Retry-After; /v2/models/{model}/ready says when.",
   },
   hardware_unavailable: {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { seedFrom } from "../faults/pieces/seed.ts";
 import { killUnderLoad } from "../soak/kill-under-load.ts";
 
-const FOR_MS = 8_000;
+const FOR_MS = 4_500;
 
 test("whenever and however a serving process is ended under load, nobody is misled and nothing stays behind", {
   skip: process.platform === "linux" ? false : "processes are looked at in /proc",
@@ -13,7 +13,7 @@ test("whenever and however a serving process is ended under load, nobody is misl
   const tell = (text: string) => {
     for (const line of text.split("\n")) t.diagnostic(line);
   };
-  const { figures, broken } = await killUnderLoad({ seed, tell, forMs: FOR_MS, meanGapMs: 1_500, perSecond: 40 });
+  const { figures, broken } = await killUnderLoad({ seed, tell, forMs: FOR_MS, meanGapMs: 1_200, perSecond: 40 });
   for (const { label, measured } of figures) tell(`${label}: ${measured}`);
   assert.deepEqual(broken, []);
 });

@@ -16,7 +16,7 @@ import { keptPorts } from "./kept-ports.ts";
 import type { KillEvidence } from "./kill-report.ts";
 import { ALLOWED_MS, type EndingSignal, type PlannedEnd } from "./kill-schedule.ts";
 import type { Outage } from "./outages.ts";
-import { childrenOf, processesWith, strays } from "./process-tree.ts";
+import { childrenOf, processesWith, strays } from "./pool-processes.ts";
 
 export interface Return {
   readonly signal: EndingSignal;
@@ -164,9 +164,11 @@ export class EndedPool {
   }
 
   async #back(from: number, signal: EndingSignal, endedAt: number): Promise<void> {
-    await until(`a process to be ready after ${signal}; the pool has written:\n${this.pool.output}`, () => {
+    await until(`a process to be ready after ${signal}`, () => {
       if (this.pool.failure !== undefined) throw new Error(`the supervisor gave up: ${this.pool.failure}`);
       return !this.#ended.has(this.pool.serving.pid);
+    }).catch((cause: unknown) => {
+      throw new Error(`no process is back after ${signal}; the pool has written:\n${this.pool.output}`, { cause });
     });
     const to = performance.now();
     this.#outages.push({ from, to });

@@ -32,7 +32,7 @@ export interface KillEvidence {
   /** Files that the supervisor has open beyond those after the first kill. */
   readonly openedFiles: number;
   /** Of the supervisor, since the first kill. */
-  readonly memory: MemorySamples;
+  readonly memory: Pick<MemorySamples, "all" | "grownBy">;
   /** What else went wrong on the way, in words. */
   readonly wrong: readonly string[];
   /** Processes that are there and should not be, in words. */

@@ -13,7 +13,7 @@ import { EndedPool, KEPT_MODELS } from "./ended-pool.ts";
 import { killReport } from "./kill-report.ts";
 import { killSchedule, killScheduleText } from "./kill-schedule.ts";
 import { MemorySamples } from "./memory-samples.ts";
-import { openDescriptors } from "./process-tree.ts";
+import { openDescriptors } from "./pool-processes.ts";
 import { ReadyWatch } from "./ready-watch.ts";
 
 export interface KillUnderLoad extends ScenarioSettings {
@@ -43,16 +43,17 @@ export async function killUnderLoad({
   tell(killScheduleText(seed, [first, ...others]));
   const ended = await EndedPool.start();
   const { pool, supervisor } = ended;
+  const { url, opsUrl } = pool;
+  const tenants = TENANTS.map((tenant) => ({ tenant, key: "none", perSecond: perSecond / TENANTS.length }));
+  const clients = new PacedClients({ url, tenants, models: MODELS, deadlineMs: DEADLINE_MS, seed, firstElement: 1 });
+  const watch = new ReadyWatch({ url, opsUrl, model: SLOW_IDENTITY, deadlineMs: DEADLINE_MS });
+  let memory: MemorySamples | undefined;
   try {
-    const { url, opsUrl } = pool;
-    const tenants = TENANTS.map((tenant) => ({ tenant, key: "none", perSecond: perSecond / TENANTS.length }));
-    const clients = new PacedClients({ url, tenants, models: MODELS, deadlineMs: DEADLINE_MS, seed, firstElement: 1 });
-    const watch = new ReadyWatch({ url, opsUrl, model: SLOW_IDENTITY, deadlineMs: DEADLINE_MS });
     const startedAt = performance.now();
     await ended.carryOut(first, startedAt);
     // Whatever is opened and kept for what comes after a death is there by now.
     const filesBefore = openDescriptors(supervisor);
-    const memory = new MemorySamples(supervisor);
+    memory = new MemorySamples(supervisor);
     for (const end of others) await ended.carryOut(end, startedAt);
     await delay(Math.max(0, startedAt + forMs - performance.now()));
     const words = await watch.stop();
@@ -64,11 +65,12 @@ export async function killUnderLoad({
       left: await ended.left(),
       openedFiles: openDescriptors(supervisor) - filesBefore,
     };
-    memory.stop();
     await ended.stop();
     tell(`${ended.ends} kills, ${ended.reloads} reloads, ${JSON.stringify(tally(records))}`);
     return killReport({ ...evidence, ...ended.account(), left: [...evidence.left, ...(await ended.left())] });
   } finally {
+    memory?.stop();
+    await Promise.all([watch.stop(), clients.stop()]);
     await ended.remove();
   }
 }
