@@ -245,6 +245,14 @@ describe("the model repository", () => {
     assert.equal(serving("m"), "new");
   });
 
+  test("a load that the pool's end has cut short says so and not that the model was rejected", async () => {
+    put("m", 1, "one");
+    script.meanwhile = () => {
+      throw new WarmgateError("draining", "this process is stopping", { retryAfterSeconds: 1 });
+    };
+    await assert.rejects(repository.load("m"), { code: "draining", retryAfterSeconds: 1 });
+  });
+
   test("closing closes every model once", async () => {
     put("m", 1, "one");
     put("n", 1, "two");

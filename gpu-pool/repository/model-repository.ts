@@ -249,7 +249,11 @@ export class ModelRepository {
       }
       await this.#loadVersion(versions, model, version, files, settings).then(
         () => wanted--,
-        (error: unknown) => failures.push(`version ${version}: ${asWarmgateError(error).message}`),
+        (error: unknown) => {
+          const { code, message } = asWarmgateError(error);
+          if (code === "draining") throw error;
+          failures.push(`version ${version}: ${message}`);
+        },
       );
     }
     await this.#leaveOut(model.name, left, policy);
@@ -321,8 +325,9 @@ export class ModelRepository {
       this.#planUsersOf(model.name, version);
       await serving?.close();
     } catch (error) {
-      const { message } = asWarmgateError(error);
-      this.#options.log.error({ model: model.name, version, reason: message, err: causeOf(error) }, "model rejected");
+      const { code, message } = asWarmgateError(error);
+      const reason = { model: model.name, version, reason: message, err: causeOf(error) };
+      if (code !== "draining") this.#options.log.error(reason, "model rejected");
       if (!serving) {
         versions.set(version, { state: "UNAVAILABLE", reason: message });
         this.#planUsersOf(model.name, version);

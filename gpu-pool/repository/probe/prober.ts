@@ -75,7 +75,7 @@ export class Prober {
     if (this.#waiting === 0) this.#endWhenIdle();
   }
 
-  /** @throws WarmgateError `model_rejected` */
+  /** @throws WarmgateError `model_rejected`, `draining` */
   probe(subject: Subject): Promise<ProbeReport> {
     this.#waiting++;
     const turn = this.#last.then(() => this.#probe(subject));
@@ -87,7 +87,7 @@ export class Prober {
     return turn;
   }
 
-  /** Ends the process; what is being tried is rejected. */
+  /** Ends the process; what is being tried is neither passed nor rejected. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#idle);
@@ -102,7 +102,10 @@ export class Prober {
     }
     clearTimeout(this.#idle);
     const ending = await this.#try({ settings, sample, memoryLimitBytes: this.#options.memoryLimitBytes() });
-    if (ending.kind !== "passed") throw new WarmgateError("model_rejected", this.#reasonOf(ending));
+    if (ending.kind !== "passed") {
+      if (this.#closed) throw stopping();
+      throw new WarmgateError("model_rejected", this.#reasonOf(ending));
+    }
     const { report } = ending;
     this.#remember(digest, report);
     if (report.memoryBytes > LARGE_BYTES) this.#process?.kill();
@@ -113,7 +116,7 @@ export class Prober {
 
   async #try(request: Omit<ProbeRequest, "id">): Promise<ProbeEnding> {
     for (;;) {
-      if (this.#closed) return { kind: "failed", reason: "the pool is stopping" };
+      if (this.#closed) throw stopping();
       const used = this.#start();
       const isFirst = used.given === 0;
       const ending = await used.probe(request, this.#options.limitMs);
@@ -123,7 +126,6 @@ export class Prober {
   }
 
   #reasonOf(ending: Exclude<ProbeEnding, { kind: "passed" }>): string {
-    if (this.#closed) return "the pool is stopping";
     if (ending.kind === "failed") return publicReason(ending.reason);
     if (ending.kind === "late") {
       const what = ending.stage === "loading" ? "it was not loaded" : "it was not loaded and run once";
@@ -153,4 +155,9 @@ export class Prober {
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => this.#process?.kill(), IDLE_MS).unref();
   }
+}
+
+/** Says nothing of the artefact. */
+function stopping(): WarmgateError {
+  return new WarmgateError("draining", "this process is stopping", { retryAfterSeconds: 1 });
 }
