@@ -42,8 +42,10 @@ export interface KillEvidence {
 const MIB = 1024 ** 2;
 /** More than a supervisor's heap goes up and down by, and less than it would hold of a minute's requests. */
 const MOST_GROWTH_BYTES = 24 * MIB;
-/** A minute's worth. */
+/** A minute's worth: less does not tell growth from a collector's coming and going. */
 const SLOPE_SAMPLES = 60 * SAMPLES_PER_SECOND;
+/** Before that a heap is still finding its size, and is held against nothing. */
+const SETTLED_SAMPLES = 4 * SLOPE_SAMPLES;
 /** Beyond what a process needs to start, for the supervisor's waits to be in. */
 const BACK_SECONDS = 2;
 /** A stand-still is noticed its limit and a quarter of it after it began (`gpu-pool/heartbeat.ts`). */
@@ -98,11 +100,11 @@ function backAgain({ returns, firstStartMs }: KillEvidence): Figure[] {
   ];
 }
 
-/** Where there is enough to tell it from a collector's coming and going. */
 function growth(bytes: readonly number[]): Figure[] {
   if (bytes.length < SLOPE_SAMPLES) return [];
   const perMinute = inMib(60 * SAMPLES_PER_SECOND * growthPerStep(bytes));
-  return [figure("supervisor, growth a minute, second half", perMinute, { unit: "MiB", most: 1 })];
+  const bound = bytes.length < SETTLED_SAMPLES ? {} : { most: 1 };
+  return [figure("supervisor, growth a minute, second half", perMinute, { unit: "MiB", ...bound })];
 }
 
 function share(records: readonly ClientRecord[]): number {
