@@ -190,19 +190,20 @@ class World {
     }
     this.#clock.schedule(up, () => {
       const answer = this.#askOwner(asking.ask);
-      const admitted = !("refusedBy" in answer);
-      // What it had already was taken before it asked for the rest.
-      if (admitted) this.#takings.push(asking.fromUnits ? asking.askedAt : this.#now());
+      // One that had its units and asked for a slot only puts them back when it does not hear of it.
+      const ownerTook = !("refusedBy" in answer) && !asking.fromUnits;
+      if (ownerTook) this.#takings.push(this.#now());
       const isDead = this.#isolates.get(isolate)?.account !== account;
       if (this.#isLost() || isDead) {
         // The caller never hears of it, but the owner has admitted it.
-        if (admitted) this.#admitted++;
+        if (ownerTook) this.#admitted++;
         if (!isDead) this.#clock.schedule(2_000, () => this.#giveUp(isolate, account, asking));
         return;
       }
       this.#clock.schedule(down, () => {
         const outcome = account.answered(asking, answer, this.#now());
         if (outcome.kind === "admitted") {
+          if (asking.fromUnits) this.#takings.push(asking.askedAt);
           this.#latencies.push(this.#now() - startedAt);
           this.#admit(isolate, account, outcome);
         } else {
