@@ -107,6 +107,7 @@ describe("settings", () => {
       ["poll-ms", "50"],
       ["run-limit-ms", "0"],
       ["alive-limit-ms", "-1"],
+      ["start-limit-ms", "999"],
     ] as const) {
       assert.match(refusal(["--models", "m", `--${option}=${value}`]), new RegExp(`--${option}: `));
     }

@@ -6,6 +6,7 @@ import { nodeLabel, nodeUrl } from "../shared/protocol/pool-node.ts";
 import { parseSigningKeys, type SigningKey } from "../shared/protocol/signing.ts";
 import { reachableOrigin } from "./announce/reachable-origin.ts";
 import { type RemotePlace, readModelPlaces } from "./repository/sources/remote-models.ts";
+import { startLimit } from "./start-limit.ts";
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
@@ -76,6 +77,8 @@ const settingsSchema = z
       .max(3_600_000)
       .refine((ms) => ms === 0 || ms >= 100, "must be 0, which is no limit, or at least 100")
       .default(20_000),
+    // For the supervisor, which reads it by itself (`start-limit.ts`).
+    "start-limit-ms": startLimit,
     "leave-ms": z.coerce.number().int().min(0).max(60_000).default(2_000),
     "drain-ms": z.coerce.number().int().min(0).max(600_000).default(15_000),
     "log-level": z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
@@ -189,6 +192,7 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
       "poll-ms": option,
       "run-limit-ms": option,
       "alive-limit-ms": option,
+      "start-limit-ms": option,
       "leave-ms": option,
       "drain-ms": option,
       "log-level": option,

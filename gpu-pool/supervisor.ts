@@ -4,9 +4,10 @@
  *
  * Promises: a serving process that dies is replaced at once the first time, then after a wait that doubles
  * (`restart-policy.ts`); one that keeps dying, or says that it is misconfigured, stays down and the supervisor exits with
- * a reason; one whose event loop stands still is killed (`heartbeat.ts`); a model that brings it down while it is loaded
- * is left out by the next one (`quarantine.ts`). SIGTERM and SIGINT are passed on, and whatever
- * has not stopped in time is killed. When the program that started the supervisor vanishes, so does everything below it.
+ * a reason; one whose event loop stands still is killed (`heartbeat.ts`), as is one that hangs before its first word
+ * (`start-limit.ts`); a model that brings it down while it is loaded is left out by the next one (`quarantine.ts`).
+ * SIGTERM and SIGINT are passed on, and whatever has not stopped in time is killed. When the program that started the
+ * supervisor vanishes, so does everything below it.
  *
  *     POOL_SIGNING_KEYS=k1:... node gpu-pool/supervisor.ts --models gpu-pool/models
  */
@@ -15,6 +16,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { type LoadingArtefact, type ServingMessage, servingMessage, tellParent } from "./process-messages.ts";
 import { Quarantine } from "./quarantine.ts";
 import { RestartPolicy } from "./restart-policy.ts";
+import { startLimitOf } from "./start-limit.ts";
 import { createLog } from "./telemetry/log.ts";
 
 /** How much longer than its drain limit a stopping process may take before it counts as stuck and is killed. */
@@ -23,6 +25,7 @@ const EXIT_MISCONFIGURED = 78;
 
 const log = createLog("supervisor", "info");
 const serveFile = new URL("./serve.ts", import.meta.url);
+const startLimitMs = startLimitOf(process.argv.slice(2));
 const policy = new RestartPolicy();
 const quarantine = new Quarantine();
 let child: ChildProcess | undefined;
@@ -36,9 +39,15 @@ function start(): void {
   let heartbeat: Heartbeat | undefined;
   let reason: string | undefined;
   let culprit: LoadingArtefact | undefined;
+  const killWhenSilent = () => {
+    reason = `it did not get as far as its first word in ${startLimitMs} ms`;
+    started.kill("SIGKILL");
+  };
+  const starting = startLimitMs > 0 ? setTimeout(killWhenSilent, startLimitMs) : undefined;
   const receive = (message: ServingMessage) => {
     switch (message.kind) {
       case "started":
+        clearTimeout(starting);
         drainMs = message.drainMs;
         started.send({ kind: "leave_out", artefacts: quarantine.entries }, () => undefined);
         heartbeat = new Heartbeat({
@@ -77,6 +86,7 @@ function start(): void {
   // What it said last is heard before it is judged: its channel may be read after its end is known.
   const heard = new Promise<void>((resolve) => started.once("disconnect", resolve));
   started.on("exit", (code, signal) => {
+    clearTimeout(starting);
     heartbeat?.stop();
     child = undefined;
     // One that SIGTERM itself has ended was not far enough to listen for it, and had taken nothing in.

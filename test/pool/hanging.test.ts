@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
+import { childrenOf } from "../soak/pool-processes.ts";
 import { call, fp32Request, type HttpReply, inferJson, post } from "../support/inference-call.ts";
 import { ENDLESS, loopModel, loopRequest, putModel } from "../support/loop-model.ts";
 import { isAlive, linkModels, type PoolProcess, startPool, TEST_MODELS } from "../support/pool.ts";
@@ -100,6 +101,20 @@ describe("hanging", () => {
     assert.equal(isAlive(pid), false);
     assert.match(own.output, /"reason":"its event loop stood still for 800 ms"/);
     await inferJson(own.url, "digits", DIGIT);
+    assert.equal((await own.stop()).code, 0);
+  });
+
+  test("a process that stands still before it has said a word is killed and replaced", {
+    skip: process.platform !== "linux",
+  }, async () => {
+    const own = await start("--start-limit-ms", "3000");
+    const { pid } = own.serving;
+    process.kill(pid, "SIGKILL");
+    const second = await until("another process", () => childrenOf(own.child.pid ?? 0).find((other) => other !== pid));
+    process.kill(second, "SIGSTOP");
+    await own.started(2);
+    assert.equal(isAlive(second), false);
+    assert.match(own.output, /"reason":"it did not get as far as its first word in 3000 ms"/);
     assert.equal((await own.stop()).code, 0);
   });
 
