@@ -25,10 +25,11 @@ const HELP = `Usage: npm run test:soak [-- options]
 Reloads: replaces a model under load, counts failed requests and measures how the memory of the serving process grows in the second
 half. A control first loads the same model as often, each of which stays: that is how it would look if versions were kept.
 
-Kills (Linux): ends a pool's serving process at random moments by a random signal, at times while a model is reloaded, at times twice in
-a row, as often as the supervisor allows without giving up, while clients ask. Prints figures against targets. Exit code 1 when a
-request was answered wrongly, late or never, or refused without need, when readiness was not true, or when something stayed behind. A
-target that is missed is marked, and no failure: it depends on the machine.`;
+Kills (Linux): ends a pool's serving process at random moments in a random way (killed, crashed, frozen, told to end, hung in a run), at
+times while a model is reloaded, at times twice in a row, as often as the supervisor allows without giving up, while clients ask. Prints
+figures against targets. Exit code 1 when a request was answered wrongly, late or never, or refused without need, when liveness or
+readiness was not true, when the log does not say what a process died of, or when something stayed behind. A target that is missed is
+marked, and no failure: it depends on the machine.`;
 
 const MIB = 1024 ** 2;
 const CALLERS = 4;

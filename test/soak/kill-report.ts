@@ -3,15 +3,17 @@ import type { PoolFigures } from "../faults/pieces/account-check.ts";
 import type { ClientRecord } from "../faults/pieces/client-record.ts";
 import { brokenInvariants } from "../faults/pieces/invariant-checker.ts";
 import { type Figure, figure, quantile, type ScenarioResult } from "../faults/scenarios/scenario.ts";
-import { ALIVE_LIMIT_MS, type Return } from "./ended-pool.ts";
+import type { Return } from "./ended-pool.ts";
 import { type MemorySamples, SAMPLES_PER_SECOND } from "./memory-samples.ts";
 import { growthPerStep } from "./memory-slope.ts";
 import {
   brokenByOutages,
+  type Denial,
   endOf,
   isAnswered,
   isConnectionError,
   isInOutage,
+  needlessDenials,
   type Outage,
   type ReadyWord,
   SLACK_MS,
@@ -24,6 +26,7 @@ export interface KillEvidence {
   /** By tenant: what all of its inputs hold. */
   readonly markers: ReadonlyMap<string, string>;
   readonly words: readonly ReadyWord[];
+  readonly denials: readonly Denial[];
   readonly outages: readonly Outage[];
   readonly returns: readonly Return[];
   readonly firstStartMs: number;
@@ -48,18 +51,18 @@ const SLOPE_SAMPLES = 60 * SAMPLES_PER_SECOND;
 const SETTLED_SAMPLES = 4 * SLOPE_SAMPLES;
 /** Beyond what a process needs to start, for the supervisor's waits to be in. */
 const BACK_SECONDS = 2;
-/** A stand-still is noticed its limit and a quarter of it after it began (`gpu-pool/heartbeat.ts`). */
-const NOTICED_MS = 1.25 * ALIVE_LIMIT_MS;
 
 export function killReport(evidence: KillEvidence): ScenarioResult {
-  const { records, markers, words, outages, pool, openedFiles, memory, wrong, left } = evidence;
+  const { records, markers, words, denials, outages, pool, openedFiles, memory, wrong, left } = evidence;
   const judged = records.filter((record) => !isConnectionError(record));
   const untrue = untrueReadiness(words, outages);
+  const needless = needlessDenials(denials, outages);
   const invariants = brokenInvariants({ records: judged, markers, pools: [pool] });
   const broken = [
     ...invariants,
     ...brokenByOutages(records, outages),
     ...untrue,
+    ...needless,
     ...wrong,
     ...left,
     ...(openedFiles > 0 ? [`the supervisor has ${openedFiles} more files open than after the first kill`] : []),
@@ -76,6 +79,7 @@ export function killReport(evidence: KillEvidence): ScenarioResult {
       none(`told later than the deadline and ${SLACK_MS} ms`, late.length),
       figure("said to be ready, and asked at once", words.length, { digits: 0, least: 1 }),
       none("said to be ready, and was not", untrue.length),
+      none("not live or not ready while it was up", needless.length),
       ...backAgain(evidence),
       none("accounts and gauges that are wrong at the end", invariants.filter((text) => text.startsWith("I6")).length),
       none("supervisor, more files open", openedFiles),
@@ -89,12 +93,12 @@ export function killReport(evidence: KillEvidence): ScenarioResult {
 
 function backAgain({ returns, firstStartMs }: KillEvidence): Figure[] {
   const seconds = returns.map(({ tookMs }) => tookMs / 1_000).toSorted((a, b) => a - b);
-  const beyond = returns.map(({ signal, tookMs }) => tookMs - firstStartMs - (signal === "SIGSTOP" ? NOTICED_MS : 0));
+  const beyond = returns.map(({ tookMs, unnoticedMs }) => tookMs - firstStartMs - unnoticedMs);
   return [
     figure("first start, models loaded", firstStartMs / 1_000, { unit: "s" }),
     figure("back after an end, p50", quantile(seconds, 0.5), { unit: "s" }),
     figure("back after an end, at the worst", seconds.at(-1) ?? Number.NaN, { unit: "s" }),
-    figure("the worst beyond a start and the alive limit", Math.max(...beyond) / 1_000, {
+    figure("the worst beyond a start and what notices the end", Math.max(...beyond) / 1_000, {
       ...{ unit: "s", most: BACK_SECONDS },
     }),
   ];

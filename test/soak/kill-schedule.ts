@@ -8,23 +8,26 @@
  */
 import { seededRandom } from "../bench/arrivals.ts";
 
-/** One that stands still is ended by the supervisor; one that is told to end drains first; the others are dead at once. */
-const SIGNALS = ["SIGKILL", "SIGSEGV", "SIGABRT", "SIGSTOP", "SIGTERM"] as const;
-export type EndingSignal = (typeof SIGNALS)[number];
-/** A process that stands still before it has said a word is not watched yet. */
-const SIGNALS_AT_START = SIGNALS.filter((signal) => signal !== "SIGSTOP");
+/**
+ * A signal, or a run that does not end. One that stands still is ended by the supervisor; one that is told to end drains first, as does
+ * one that notices such a run; the others are dead at once.
+ */
+const ENDINGS = ["SIGKILL", "SIGSEGV", "SIGABRT", "SIGSTOP", "SIGTERM", "hang"] as const;
+export type Ending = (typeof ENDINGS)[number];
+/** No crash: what is being loaded then would be left out from there on, as it should be (`gpu-pool/quarantine.ts`). */
+const ENDINGS_AT_START = ["SIGKILL", "SIGSTOP", "SIGTERM"] as const;
 
 export interface PlannedEnd {
   /** Since the start, in whole milliseconds. */
   readonly at: number;
-  readonly signal: EndingSignal;
-  /** Where a model's reload is asked for at that moment: how long after it the signal comes. */
+  readonly by: Ending;
+  /** Where a model's reload is asked for at that moment: how long after it the end comes. */
   readonly reloadMs?: number;
   /** The process that comes next is ended as well: so long after it was started, or after it was ready. */
-  readonly next?: { readonly whenIt: "starts" | "is ready"; readonly afterMs: number; readonly signal: EndingSignal };
+  readonly next?: { readonly whenIt: "starts" | "is ready"; readonly afterMs: number; readonly by: Ending };
 }
 
-/** From a signal to the next process's being ready, or the one's after that. */
+/** From an end to the next process's being ready, or the one's after that. */
 export const ALLOWED_MS = 10_000;
 
 const MOST_DEATHS = 4;
@@ -48,31 +51,31 @@ export function killSchedule(
   const allowedFrom = (more: number) => (deaths.at(more - 1 - MOST_DEATHS) ?? Number.NEGATIVE_INFINITY) + WINDOW_MS;
   for (let at = 0; ; ) {
     at += LEAST_GAP_MS + upTo(2 * (meanGapMs - LEAST_GAP_MS));
-    const signal = pick(SIGNALS, random);
+    const by = pick(ENDINGS, random);
     const reloadMs = random() < RELOADING_SHARE ? upTo(LONGEST_RELOAD_MS) : undefined;
     const next = random() < TWICE_SHARE ? nextEnd(random, upTo) : undefined;
     const count = next ? 2 : 1;
     at = Math.max(at, allowedFrom(count));
     if (at >= forMs) return planned;
     for (let death = 0; death < count; death++) deaths.push(at);
-    planned.push({ at, signal, ...(reloadMs === undefined ? {} : { reloadMs }), ...(next ? { next } : {}) });
+    planned.push({ at, by, ...(reloadMs === undefined ? {} : { reloadMs }), ...(next ? { next } : {}) });
   }
 }
 
 /** A line for each, below one that says how to have it again. */
 export function killScheduleText(seed: number, planned: readonly PlannedEnd[]): string {
-  const lines = planned.map(({ at, signal, reloadMs, next }) => {
+  const lines = planned.map(({ at, by, reloadMs, next }) => {
     const reload = reloadMs === undefined ? "" : `, ${reloadMs} ms into a reload`;
-    const then = next ? `, then ${next.signal} ${next.afterMs} ms after the next one ${next.whenIt}` : "";
-    return `${(at / 1_000).toFixed(3).padStart(9)} s  ${signal}${reload}${then}`;
+    const then = next ? `, then ${next.by} ${next.afterMs} ms after the next one ${next.whenIt}` : "";
+    return `${(at / 1_000).toFixed(3).padStart(9)} s  ${by}${reload}${then}`;
   });
   return [`seed ${seed}: ${planned.length} events`, ...lines].join("\n");
 }
 
 function nextEnd(random: () => number, upTo: (most: number) => number): NonNullable<PlannedEnd["next"]> {
   const whenIt = pick(["starts", "is ready"] as const, random);
-  const signal = pick(whenIt === "starts" ? SIGNALS_AT_START : SIGNALS, random);
-  return { whenIt, afterMs: upTo(LONGEST_WAIT_FOR_NEXT_MS), signal };
+  const by = whenIt === "starts" ? pick(ENDINGS_AT_START, random) : pick(ENDINGS, random);
+  return { whenIt, afterMs: upTo(LONGEST_WAIT_FOR_NEXT_MS), by };
 }
 
 function pick<T>(from: readonly T[], random: () => number): T {

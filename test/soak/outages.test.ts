@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ClientRecord, Outcome } from "../faults/pieces/client-record.ts";
-import { brokenByOutages, untrueReadiness } from "./outages.ts";
+import { brokenByOutages, needlessDenials, untrueReadiness } from "./outages.ts";
 
 const OUTAGES = [{ from: 1_000, to: 2_000 }];
 
@@ -62,5 +62,15 @@ describe("readiness", () => {
     assert.equal(untrue(997, cutOff(998, 999)), 1);
     assert.equal(untrue(1_251, cutOff(1_252, 1_253)), 1);
     assert.equal(untrue(2_001, answered(2_001, 2_002, 503)), 1);
+  });
+});
+
+describe("a pool that says that it is not live or not ready", () => {
+  const needless = (askedAt: number, endedAt: number) =>
+    needlessDenials([{ askedAt, endedAt, what: "live" }], OUTAGES).length;
+
+  test("is right while its process is being replaced, and wrong otherwise", () => {
+    assert.deepEqual([needless(900, 1_000), needless(1_400, 1_500), needless(2_000, 2_100)], [0, 0, 0]);
+    assert.deepEqual([needless(900, 999), needless(2_001, 2_002)], [1, 1]);
   });
 });

@@ -18,6 +18,13 @@ export interface ReadyWord {
   readonly request: ClientRecord;
 }
 
+/** That a pool said that it is not live, or not ready, or nothing at all. */
+export interface Denial {
+  readonly askedAt: number;
+  readonly endedAt: number;
+  readonly what: "live" | "ready";
+}
+
 /** How much later than its deadline a request may be told, in milliseconds. */
 export const SLACK_MS = 50;
 /** How long after it was ended a process may still say that it is ready: signals come to a process when its turn comes. */
@@ -62,6 +69,13 @@ export function untrueReadiness(words: readonly ReadyWord[], outages: readonly O
       return !isAnswered(request) && !excused;
     })
     .map(({ request }) => `the pool said that it was ready, and request ${request.id} was told '${toldIn(request)}'`);
+}
+
+/** @returns of each word that there was no outage for, a sentence */
+export function needlessDenials(denials: readonly Denial[], outages: readonly Outage[]): string[] {
+  return denials
+    .filter(({ askedAt, endedAt }) => !outages.some(({ from, to }) => from <= endedAt && askedAt <= to))
+    .map(({ what, askedAt }) => `the pool was not ${what} at ${Math.round(askedAt)} ms, while its process was up`);
 }
 
 /** Whether there was no process for a part of the time that it took. */

@@ -1,10 +1,10 @@
-/** Takes a pool at its word: asks it all the time whether it is ready and, when it says so, for an answer at once. */
+/** Takes a pool at its word: asks it all the time whether it is live and ready and, when it says ready, for an answer at once. */
 import { Agent, get } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ClientRecord } from "../faults/pieces/client-record.ts";
 import { callIdentity } from "../faults/pieces/identity-call.ts";
 import { IDENTITY_INPUT, IDENTITY_OUTPUT, type IdentityModel } from "../faults/pieces/identity-models.ts";
-import type { ReadyWord } from "./outages.ts";
+import type { Denial, ReadyWord } from "./outages.ts";
 
 export interface ReadyWatchOptions {
   /** Where requests are answered. */
@@ -27,6 +27,8 @@ export class ReadyWatch {
   readonly #options: ReadyWatchOptions;
   /** A connection for each question: an old one would know of a process that has ended. */
   readonly #agent = new Agent({ keepAlive: false });
+  /** Each time that it said that it is not, or nothing. */
+  readonly denials: Denial[] = [];
   readonly #words: ReadyWord[] = [];
   readonly #watching: Promise<void>;
   #going = true;
@@ -47,14 +49,18 @@ export class ReadyWatch {
   async #watch(): Promise<void> {
     while (this.#going) {
       const askedAt = performance.now();
-      if (await this.#saysReady()) this.#words.push({ askedAt, request: await this.#ask(this.#words.length) });
+      const [isLive, isReady] = await Promise.all([this.#says("livez"), this.#says("readyz")]);
+      const endedAt = performance.now();
+      if (!isLive) this.denials.push({ askedAt, endedAt, what: "live" });
+      if (!isReady) this.denials.push({ askedAt, endedAt, what: "ready" });
+      else this.#words.push({ askedAt, request: await this.#ask(this.#words.length) });
       await delay(EVERY_MS);
     }
   }
 
-  #saysReady(): Promise<boolean> {
+  #says(path: "livez" | "readyz"): Promise<boolean> {
     return new Promise((resolve) => {
-      const request = get(`${this.#options.opsUrl}/readyz`, { agent: this.#agent, timeout: PATIENCE_MS }, (response) =>
+      const request = get(`${this.#options.opsUrl}/${path}`, { agent: this.#agent, timeout: PATIENCE_MS }, (response) =>
         response.resume().on("close", () => resolve(response.complete && response.statusCode === 200)),
       );
       request.on("timeout", () => request.destroy(new Error("it says nothing")));

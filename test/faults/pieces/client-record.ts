@@ -28,6 +28,12 @@ export interface JsonTensor {
   readonly data: readonly unknown[];
 }
 
+/** What is asked, and what a 200 to it may hold. */
+export interface Question {
+  readonly input: JsonTensor;
+  readonly expected: Expectation;
+}
+
 /** What a 200 may hold. */
 export type Expectation =
   | { readonly kind: "outputs"; readonly outputs: readonly JsonTensor[] }

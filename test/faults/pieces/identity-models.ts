@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { DescribedModel } from "../../../gpu-pool/server/node-description.ts";
 import type { Datatype } from "../../../shared/protocol/datatype.ts";
 import type { Tensor } from "../../../shared/protocol/tensor.ts";
+import type { Question } from "./client-record.ts";
 
 export interface IdentityModel {
   readonly name: string;
@@ -17,6 +18,16 @@ export const IDENTITY_MODELS: readonly IdentityModel[] = [
 
 export const IDENTITY_INPUT = "INPUT0";
 export const IDENTITY_OUTPUT = "OUTPUT0";
+
+/** What the model is asked with these numbers, and what it owes. */
+export function identityQuestion({ datatype }: IdentityModel, numbers: readonly number[]): Question {
+  const data = datatype === "BYTES" ? numbers.map(String) : numbers;
+  const tensor = { datatype, shape: [1, data.length], data };
+  return {
+    input: { name: IDENTITY_INPUT, ...tensor },
+    expected: { kind: "outputs", outputs: [{ name: IDENTITY_OUTPUT, ...tensor }] },
+  };
+}
 
 /** A model as a node describes it, and what it answers. */
 export interface FakeModel extends DescribedModel {

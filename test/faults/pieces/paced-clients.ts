@@ -16,9 +16,9 @@
  */
 import { Agent } from "node:http";
 import { ArrivalTimes, seededRandom } from "../../bench/arrivals.ts";
-import type { ClientRecord, Outcome } from "./client-record.ts";
+import type { ClientRecord, Outcome, Question } from "./client-record.ts";
 import { callIdentity, unanswered } from "./identity-call.ts";
-import { IDENTITY_INPUT, IDENTITY_MODELS, IDENTITY_OUTPUT, type IdentityModel } from "./identity-models.ts";
+import { IDENTITY_MODELS, type IdentityModel, identityQuestion } from "./identity-models.ts";
 
 export interface TenantTraffic {
   readonly tenant: string;
@@ -30,12 +30,19 @@ export interface TenantTraffic {
   readonly retries?: number;
 }
 
+/** A model whose answers are known in another way. */
+export interface AskedModel {
+  readonly name: string;
+  /** @param numbers the tenant's marker, and the element that tells this input from the others */
+  question(numbers: readonly number[]): Question;
+}
+
 export interface PacedClientsOptions {
-  /** Origin of the edge. */
+  /** Origin of the edge, or of a pool that asks for no signature. */
   readonly url: string;
   readonly tenants: readonly TenantTraffic[];
   /** Each request is for one of them; all of `IDENTITY_MODELS` unless given. */
-  readonly models?: readonly IdentityModel[];
+  readonly models?: readonly (IdentityModel | AskedModel)[];
   /** Said to the edge with each request. */
   readonly deadlineMs: number;
   readonly seed: number;
@@ -59,7 +66,7 @@ export class PacedClients {
   /** How long after it was due a request was sent at the worst, in milliseconds. */
   worstDelayMs = 0;
   readonly #options: PacedClientsOptions;
-  readonly #models: readonly IdentityModel[];
+  readonly #models: readonly (IdentityModel | AskedModel)[];
   readonly #random: () => number;
   readonly #agent = new Agent({ keepAlive: true, noDelay: true, timeout: UNUSED_MS });
   readonly #streams: readonly { readonly traffic: TenantTraffic; readonly arrivals: ArrivalTimes }[];
@@ -118,10 +125,8 @@ export class PacedClients {
     const count = this.#count++;
     const model = this.#models[Math.floor(this.#random() * this.#models.length)] ?? this.#models[0];
     if (!model) throw new Error("there is no model to ask");
-    const elements = [Number(this.markers.get(tenant)), firstElement + count];
-    const data = model.datatype === "BYTES" ? elements.map(String) : elements;
-    const tensor = { datatype: model.datatype, shape: [1, data.length], data };
-    const outputs = [{ name: IDENTITY_OUTPUT, ...tensor }];
+    const numbers = [Number(this.markers.get(tenant)), firstElement + count];
+    const { input, expected } = "question" in model ? model.question(numbers) : identityQuestion(model, numbers);
     for (let retry = 0; retry <= retries; retry++) {
       const id = `${tenant}-${seed}-${count}${retry === 0 ? "" : `-${retry}`}`;
       const sentAt = performance.now();
@@ -129,11 +134,11 @@ export class PacedClients {
         this.#inFlight.size < MOST_IN_FLIGHT
           ? await callIdentity({
               ...{ url, agent: this.#agent, model: model.name, key, id, deadlineMs, headers },
-              input: { name: IDENTITY_INPUT, ...tensor },
+              input,
               ...(priority === undefined ? {} : { parameters: { priority } }),
             })
           : unanswered(`${MOST_IN_FLIGHT} requests are in flight`);
-      this.#records.push({ id, tenant, sentAt, deadlineMs, expected: { kind: "outputs", outputs }, outcome });
+      this.#records.push({ id, tenant, sentAt, deadlineMs, expected, outcome });
       if (!isRefusedForNow(outcome)) return;
     }
   }
