@@ -3,8 +3,8 @@
  * take it down.
  *
  * Promises: a serving process that dies is replaced at once the first time, then after a wait that doubles
- * (`restart-policy.ts`); one that keeps dying, or says that it is misconfigured, stays down and the supervisor exits with
- * a reason; one whose event loop stands still is killed (`heartbeat.ts`), as is one that hangs before its first word
+ * (`restart-policy.ts`); one that keeps dying stays down and the supervisor exits with a reason, as it does at once where
+ * the first one says that it is misconfigured; one whose event loop stands still is killed (`heartbeat.ts`), as is one that hangs before its first word
  * (`start-limit.ts`); a model that brings it down while it is loaded is left out by the next one (`quarantine.ts`).
  * SIGTERM and SIGINT are passed on, and whatever has not stopped in time is killed. When the program that started the
  * supervisor vanishes, so does everything below it.
@@ -30,6 +30,8 @@ const policy = new RestartPolicy();
 const quarantine = new Quarantine();
 let child: ChildProcess | undefined;
 let stopping = false;
+/** Some process was ready: with the same options another one can be. */
+let hasServed = false;
 /** The drain limit of the serving process, in milliseconds; a guess until it has said it. */
 let drainMs = 15_000;
 
@@ -75,6 +77,7 @@ function start(): void {
         return;
       case "ready":
         policy.ready();
+        hasServed = true;
         if (started.pid === undefined) return;
         tellParent({ kind: "ready", pid: started.pid, port: message.port, opsPort: message.opsPort });
     }
@@ -110,7 +113,7 @@ function restart(
     return;
   }
   const next = policy.died(performance.now());
-  if (code === EXIT_MISCONFIGURED) {
+  if (code === EXIT_MISCONFIGURED && !hasServed) {
     giveUp("the pool cannot start as it is configured; the line above says why");
   } else if (next.kind === "give_up") {
     log.error({ code, signal, reason }, "serving process died");
