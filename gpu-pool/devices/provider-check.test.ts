@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { hasCuda } from "../../test/support/cuda-host.ts";
 import { checkProvider, decideProvider, reasonOf } from "./provider-check.ts";
 
-const runtime = dirname(fileURLToPath(import.meta.resolve("onnxruntime-node/package.json")));
-const hasCuda = existsSync(join(runtime, "bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so"));
 const THROWN = "OrtSessionOptionsAppendExecutionProvider_Cuda: Failed to load shared library";
 
 describe("trying a provider", () => {
@@ -37,7 +33,7 @@ describe("why a provider cannot be used", () => {
       "[E:onnxruntime:Default, provider_bridge_ort.cc:1480 TryGetProviderInfo_CUDA] /onnxruntime_src/onnxruntime/core/session/provider_bridge_ort.cc:1193 onnxruntime::Provider& onnxruntime::ProviderLibrary::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library /srv/node_modules/onnxruntime-node/bin/libonnxruntime_cuda.so with error: libcufft.so.10: cannot open shared object file: No such file or directory\n";
     assert.equal(
       reasonOf(THROWN, printed),
-      "libcufft.so.10 is missing; it takes an NVIDIA driver, CUDA 12 and cuDNN 9",
+      "libcufft.so.10 is missing; it takes an NVIDIA driver, cuDNN 9 and the CUDA that the provider was built for",
     );
   });
 

@@ -67,7 +67,9 @@ export function reasonOf(failure: string, printed: string): string {
     return "ONNX Runtime's CUDA provider is not installed; npm run cuda adds it";
   }
   const [library] = missing;
-  if (library !== undefined) return `${library} is missing; it takes an NVIDIA driver, CUDA 12 and cuDNN 9`;
+  if (library !== undefined) {
+    return `${library} is missing; it takes an NVIDIA driver, cuDNN 9 and the CUDA that the provider was built for`;
+  }
   return publicReason(failure);
 }
 

@@ -1,10 +1,10 @@
 /** Models are held against the memory that the device has for them, and a provider that is not there is told. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { hasCuda } from "../support/cuda-host.ts";
 import { call, fp32Request, inferJson, post } from "../support/inference-call.ts";
 import { perceptron } from "../support/onnx-builder.ts";
 import { PoolProcess, startPool, TEST_MODELS } from "../support/pool.ts";
@@ -72,9 +72,6 @@ describe("a device with room for one model", () => {
     }
   });
 });
-
-const runtime = dirname(fileURLToPath(import.meta.resolve("onnxruntime-node/package.json")));
-const hasCuda = existsSync(join(runtime, "bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so"));
 
 describe("a host without CUDA", { skip: hasCuda }, () => {
   test("does not start a pool that requires it, and says what to do", async () => {
