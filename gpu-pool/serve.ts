@@ -15,6 +15,7 @@ import { Announcer } from "./announce/announcer.ts";
 import { EdgeConnection } from "./announce/edge-connection.ts";
 import { reachableOrigin } from "./announce/reachable-origin.ts";
 import { observeFallback } from "./devices/device-metrics.ts";
+import { runOneNode } from "./devices/one-node-session.ts";
 import { loadOnDevice, type ModelLoad, openDevice } from "./devices/open-device.ts";
 import { type UsableSettings, usableSettings } from "./devices/usable-settings.ts";
 import { loadEnsemble } from "./ensemble/load-ensemble.ts";
@@ -46,6 +47,9 @@ import { PoolMetrics } from "./telemetry/metrics.ts";
 
 // ONNX Runtime's Linux builds report to their maker unless told not to. What is served here is nobody else's business.
 process.env.ORT_DISABLE_TELEMETRY = "1";
+// TF32, which CUDA's libraries use by default, keeps three digits, and others from one size of batch to another: a row's
+// answer would depend on what it is batched with, and could not be cached. Whoever wants the speed sets it to 1.
+process.env.NVIDIA_TF32_OVERRIDE ??= "0";
 // CUDA counts devices by speed unless told to count them as nvidia-smi does.
 process.env.CUDA_DEVICE_ORDER ??= "PCI_BUS_ID";
 
@@ -94,6 +98,8 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
   observeOverload(metrics.registry, overload);
   observeFallback(metrics.registry, fellBack !== undefined);
   const deviceName = provider === "cpu" ? "cpu" : `${provider}:${deviceId}`;
+  // Before anything is measured: the memory of the context would count as the first model's.
+  if (provider === "cuda") await runOneNode(provider, deviceId);
   const opened = await openDevice({
     provider,
     deviceId,
@@ -113,10 +119,19 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
   const repository = new ModelRepository({
     folders: settings.modelFolders,
     load: async (artefact, onCrash) => {
-      // Trying it on a GPU takes the GPU's memory, so room is made first; of a CPU's memory it tells how much is needed.
-      const early = provider === "cpu" ? await probe(artefact, device, prober) : undefined;
-      return loadOnDevice(opened, await modelLoadOf(artefact, device, early), async (release) => {
-        const probed = early ?? (await probe(artefact, device, prober));
+      let probed: ProbeReport | undefined;
+      const tryOut = async () => {
+        probed = await probe(artefact, device, prober);
+      };
+      // Of a CPU's memory it tells how much is needed. On a GPU it takes some, so that room is made first.
+      const onGpu = provider !== "cpu";
+      if (!onGpu) await tryOut();
+      const tryOutOnGpu = async () => {
+        await tryOut();
+        // What it held would be gone in the middle of what is measured next.
+        await prober?.release();
+      };
+      const open = async (release: () => void) => {
         const { name: model, version, digest } = artefact;
         const loaded = await loading.during({ model, version, digest }, () => {
           log.info({ model, version }, "loading model");
@@ -129,7 +144,8 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
           loaded.memory = { provider, deviceId, bytes };
         };
         return { loaded, placed: { lastUsedAt, takes, evict: () => repository.evict(loaded) } };
-      });
+      };
+      return loadOnDevice(opened, await modelLoadOf(artefact, device, probed), open, onGpu ? tryOutOnGpu : undefined);
     },
     loadEnsemble: (source, lookUp) =>
       loadEnsemble(source, lookUp, (model, version) => metrics.forModel(model, version)),

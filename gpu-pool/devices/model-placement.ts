@@ -79,18 +79,23 @@ export class ModelPlacement {
 
   /**
    * @param open loads it; `release` is to be called when it has left the device, for whatever reason; once is enough
+   * @param tryOut what comes before in the room that was made for it, and gives back whatever it takes
    * @throws WarmgateError `model_rejected` where it does not fit, and whatever `open` throws
    */
-  async load<T>(load: Load, open: (release: () => void) => Promise<Opened<T>>): Promise<T> {
+  async load<T>(
+    load: Load,
+    open: (release: () => void) => Promise<Opened<T>>,
+    tryOut?: () => Promise<void>,
+  ): Promise<T> {
     const id = String(++this.#lastId);
     if (this.#options.usedBytes) {
       return this.#inTurn(async () => {
         await this.#makeRoom(id, load);
-        return this.#open(id, load, open);
+        return this.#open(id, load, open, tryOut);
       });
     }
     await this.#inTurn(() => this.#makeRoom(id, load));
-    return this.#open(id, load, open);
+    return this.#open(id, load, open, tryOut);
   }
 
   async #makeRoom(id: string, load: Load): Promise<void> {
@@ -112,6 +117,7 @@ export class ModelPlacement {
     id: string,
     { model, version, bytes, leastBytes, evictable }: Load,
     open: (release: () => void) => Promise<Opened<T>>,
+    tryOut: (() => Promise<void>) | undefined,
   ): Promise<T> {
     let hasLeft = false;
     const leave = () => {
@@ -119,6 +125,7 @@ export class ModelPlacement {
       this.#release(id);
     };
     try {
+      await tryOut?.();
       const before = await this.#options.usedBytes?.();
       const { loaded, placed } = await open(leave);
       if (hasLeft) return loaded;

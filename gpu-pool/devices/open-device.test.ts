@@ -91,6 +91,28 @@ describe("a device that is opened", () => {
     assert.equal(freeBytes(opened.placement!.memory), 40 * MIB);
   });
 
+  test("does not count what trying a model takes of it", async () => {
+    await install(20);
+    const { opened } = await open();
+    const order: string[] = [];
+    const wanted = { model: "a", version: "1", files: [join(folder, "model.onnx")], instances: 1, evictable: false };
+    await loadOnDevice(
+      opened,
+      { ...wanted, probedBytes: undefined },
+      async () => {
+        order.push("opened");
+        await install(30);
+        return { loaded: "a", placed: { lastUsedAt: () => 0, takes() {}, evict: async () => undefined } };
+      },
+      async () => {
+        order.push("tried");
+        await install(25);
+      },
+    );
+    assert.deepEqual(order, ["tried", "opened"]);
+    assert.equal(freeBytes(opened.placement!.memory), 67 * MIB);
+  });
+
   test("gives models what the operator says, whatever the GPU has", async () => {
     await install(20);
     const { opened } = await open({ memoryBytes: 3 * MIB });

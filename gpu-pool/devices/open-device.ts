@@ -82,22 +82,24 @@ export interface ModelLoad extends Omit<Load, "bytes" | "leastBytes"> {
 /**
  * Loads a model where there is room for it.
  *
- * @param open as {@link ModelPlacement.load} wants it
+ * @param open as {@link ModelPlacement.load} wants it, and so is `tryOut`
  * @throws WarmgateError `model_rejected` where it does not fit; whatever `open` throws
  */
 export async function loadOnDevice<T>(
   { placement }: Pick<OpenDevice, "placement">,
   { files, instances, probedBytes, ...load }: ModelLoad,
   open: (release: () => void) => Promise<Opened<T>>,
+  tryOut?: () => Promise<void>,
 ): Promise<T> {
   let fileBytes = 0;
   for (const file of files) fileBytes += (await stat(file)).size;
   const bytes = estimatedBytes({ fileBytes, probedBytes, instances });
   if (!placement) {
+    await tryOut?.();
     const { loaded, placed } = await open(() => undefined);
     // Nobody counts it, so a guess is not worth telling.
     if (probedBytes !== undefined) placed.takes(bytes);
     return loaded;
   }
-  return placement.load({ ...load, bytes, leastBytes: instances * fileBytes }, open);
+  return placement.load({ ...load, bytes, leastBytes: instances * fileBytes }, open, tryOut);
 }

@@ -137,6 +137,18 @@ describe("trying an artefact", () => {
     assert.equal(probeChildOf(process.pid), pid);
   });
 
+  test("what the process holds is given back when it is asked for, after what is being tried", async () => {
+    start();
+    const first = probe(put("first", loopModel()));
+    const pid = await childPid();
+    const released = prober.release();
+    const second = probe(put("second", greedyModel(8)));
+    await first;
+    await released;
+    assert.equal(isAlive(pid), false);
+    await second;
+  });
+
   test("the process knows no key and no credential of the pool", LINUX, async () => {
     process.env.POOL_SIGNING_KEYS = "k1:secret";
     process.env.AWS_SECRET_ACCESS_KEY = "secret";

@@ -1,6 +1,9 @@
 /** The serving process's hold on a process that artefacts are tried in. */
 import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { type ProbeReport, type ProbeRequest, probeReplySchema } from "./probe-messages.ts";
+
+const GONE_MS = 1_000;
 
 export type Stage = "loading" | "running";
 
@@ -74,6 +77,15 @@ export class ProbeProcess {
 
   kill(): void {
     this.#child.kill("SIGKILL");
+  }
+
+  /** Kills it and waits until it has gone; for a second at most, as one that waits for a driver cannot even be killed. */
+  async end(): Promise<void> {
+    this.kill();
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode !== null || signalCode !== null || this.#ended) return;
+    this.#child.ref();
+    await once(this.#child, "exit", { signal: AbortSignal.timeout(GONE_MS) }).catch(() => undefined);
   }
 
   /** Tries one artefact; the one before must have ended. The process is gone afterwards unless it passed or failed. */

@@ -87,6 +87,13 @@ export class Prober {
     return turn;
   }
 
+  /** Gives back what the process holds of a device: ends it after what is being tried, and waits until it has gone. */
+  release(): Promise<void> {
+    const turn = this.#last.then(() => this.#process?.end());
+    this.#last = turn;
+    return turn;
+  }
+
   /** Ends the process; what is being tried is neither passed nor rejected. */
   close(): void {
     this.#closed = true;
