@@ -9,9 +9,13 @@ const loadingArtefact = z.object({
 });
 export type LoadingArtefact = z.infer<typeof loadingArtefact>;
 
-/** Not to be loaded, as it brought down an earlier process. */
-const leftOut = loadingArtefact.extend({ reason: z.string() });
+/** Not to be loaded, as it brought down an earlier process; where it says so, for so many milliseconds. */
+const leftOut = loadingArtefact.extend({ reason: z.string(), forMs: z.number().positive().optional() });
 export type LeftOut = z.infer<typeof leftOut>;
+
+const culprit = loadingArtefact.extend({ during: z.enum(["warm_up", "serving"]) });
+/** The artefact whose run has brought down the process. */
+export type Culprit = z.infer<typeof culprit>;
 
 export const servingMessage = z.discriminatedUnion("kind", [
   /** It listens for signals and questions from now on. */
@@ -29,8 +33,8 @@ export const servingMessage = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("stuck"),
     reason: z.string(),
-    /** What was being warmed up, where that is what does not end. */
-    culprit: loadingArtefact.optional(),
+    /** Whose run it is that does not end or has failed the device, where that is known. */
+    culprit: culprit.optional(),
   }),
   /** It loads and warms an artefact now, which may be the last thing that it does. */
   z.object({ kind: z.literal("loading"), artefact: loadingArtefact }),

@@ -27,7 +27,7 @@ describe("what brings a serving process down", () => {
     const quarantine = new Quarantine();
     quarantine.began(GOOD);
     quarantine.began(BAD);
-    quarantine.died({ signal: "SIGKILL", culprit: BAD });
+    quarantine.died({ signal: "SIGKILL", culprit: { ...BAD, during: "warm_up" } });
     assert.deepEqual(quarantine.entries, [
       {
         ...BAD,
@@ -36,6 +36,14 @@ describe("what brings a serving process down", () => {
           "change or it is loaded by name",
       },
     ]);
+  });
+
+  test("is for others to judge where it had been serving", () => {
+    const quarantine = new Quarantine();
+    for (let death = 1; death <= 6; death++) {
+      quarantine.died({ signal: "SIGKILL", culprit: { ...BAD, during: "serving" } });
+      assert.deepEqual(quarantine.entries, []);
+    }
   });
 
   test("is left out after three deaths in a row where something else may be the reason", () => {

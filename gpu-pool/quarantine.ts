@@ -14,7 +14,7 @@
  * Worst case: a process that crashes for another reason while it loads a good model leaves that out, and its entry in the
  * index says so. Beyond `MOST` artefacts nothing more is left out, and deaths are up to `restart-policy.ts` again.
  */
-import type { LeftOut, LoadingArtefact } from "./process-messages.ts";
+import type { Culprit, LeftOut, LoadingArtefact } from "./process-messages.ts";
 
 /** Signals that come of native code's own faults. */
 const CRASHES = new Set(["SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS"]);
@@ -25,8 +25,8 @@ const UNTIL = "it is left out until its files change or it is loaded by name";
 export interface Death {
   /** "" where it ended by itself. */
   readonly signal: string;
-  /** The artefact whose warm-up hung, where the process said so before it ended. */
-  readonly culprit: LoadingArtefact | undefined;
+  /** The artefact whose run it was, where the process said so before it ended; deaths in service are up to `run-deaths.ts`. */
+  readonly culprit: Culprit | undefined;
 }
 
 export class Quarantine {
@@ -69,9 +69,12 @@ export class Quarantine {
     return { found, wasUseful };
   }
 
-  #guilty(suspects: readonly LoadingArtefact[], signal: string, culprit: LoadingArtefact | undefined): LeftOut[] {
-    const blame = (artefact: LoadingArtefact, why: string) => ({ ...artefact, reason: `${why}; ${UNTIL}` });
-    if (culprit)
+  #guilty(suspects: readonly LoadingArtefact[], signal: string, culprit: Culprit | undefined): LeftOut[] {
+    const blame = ({ model, version, digest }: LoadingArtefact, why: string) => ({
+      ...{ model, version, digest },
+      reason: `${why}; ${UNTIL}`,
+    });
+    if (culprit?.during === "warm_up")
       return [blame(culprit, "a run in its warm-up did not end, and the serving process had to be replaced")];
     const [only] = suspects;
     if (only && suspects.length === 1 && CRASHES.has(signal)) {

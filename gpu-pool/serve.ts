@@ -11,6 +11,7 @@ import type { Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import packageJson from "../package.json" with { type: "json" };
+import { asWarmgateError } from "../shared/protocol/errors.ts";
 import { Announcer } from "./announce/announcer.ts";
 import { EdgeConnection } from "./announce/edge-connection.ts";
 import { reachableOrigin } from "./announce/reachable-origin.ts";
@@ -19,12 +20,12 @@ import { runOneNode } from "./devices/one-node-session.ts";
 import { loadOnDevice, type ModelLoad, openDevice } from "./devices/open-device.ts";
 import { type UsableSettings, usableSettings } from "./devices/usable-settings.ts";
 import { loadEnsemble } from "./ensemble/load-ensemble.ts";
-import { Loading } from "./loading.ts";
+import { Loading, runsOf } from "./loading.ts";
 import { collectGarbage } from "./overload/collect-garbage.ts";
 import { observeOverload } from "./overload/overload-metrics.ts";
 import { OverloadMonitor } from "./overload/overload-monitor.ts";
 import { descriptorLimit, memoryLimit, mostConnections, ProcessReadings } from "./overload/process-readings.ts";
-import { type LeftOut, type LoadingArtefact, supervisorWord, tellParent } from "./process-messages.ts";
+import { type Culprit, type LeftOut, supervisorWord, tellParent } from "./process-messages.ts";
 import { type Device, instanceCount, loadModel, readSamples, workerSettingsOf } from "./repository/load-model.ts";
 import { type Artefact, ModelRepository } from "./repository/model-repository.ts";
 import type { ProbeReport } from "./repository/probe/probe-messages.ts";
@@ -33,7 +34,7 @@ import { RepositoryWatch } from "./repository/repository-watch.ts";
 import { RemoteModels, reloadIn } from "./repository/sources/remote-models.ts";
 import { Completions } from "./runtime/completions.ts";
 import { RunWatch } from "./runtime/run-watch.ts";
-import type { PredictionScheduler } from "./runtime/served-model.ts";
+import type { PredictionScheduler, ServedModel } from "./runtime/served-model.ts";
 import { DeviceScheduler } from "./scheduler/device-scheduler.ts";
 import { realClock } from "./scheduler/real-clock.ts";
 import { openAuthenticator, SignatureAuthenticator } from "./server/authenticate.ts";
@@ -109,7 +110,11 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
     log,
     environment: process.env,
     now: realClock.now,
-    onRecycle: (reason) => startAnew(reason),
+    onRecycle: (reason, lostBy) =>
+      startAnew(
+        reason,
+        servingAs(({ name, version }) => `${name}/${version}` === lostBy),
+      ),
   });
   const completions = new Completions(realClock.now);
   const loading = new Loading(tellParent);
@@ -229,7 +234,16 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
         process.exit(0);
       });
   };
-  const startAnew = (reason: string, culprit?: LoadingArtefact) => {
+  const servingAs = (isIt: (model: ServedModel["identity"]) => boolean): Culprit | undefined => {
+    const identity = repository.served().find((model) => isIt(model.identity))?.identity;
+    if (!identity) return undefined;
+    return { model: identity.name, version: identity.version, digest: identity.digest, during: "serving" };
+  };
+  const loadLater = (model: string) =>
+    void repository.loadAgain(model).catch((error: unknown) => {
+      log.error({ model, reason: asWarmgateError(error).message }, "model not loaded");
+    });
+  const startAnew = (reason: string, culprit?: Culprit) => {
     if (stopping) return;
     stopping = true;
     log.error({ reason }, "answering what can be answered, then starting anew");
@@ -243,7 +257,15 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
   const runWatch = new RunWatch({
     completions,
     limitMs: settings.runLimitMs,
-    onHung: (reason, model) => startAnew(reason, loading.warmingUp(model)),
+    onHung: (reason, model) => {
+      const warmingUp = loading.warmingUp(model);
+      startAnew(
+        reason,
+        warmingUp
+          ? { ...warmingUp, during: "warm_up" }
+          : servingAs(({ name, version }) => runsOf({ model: name, version }) === model),
+      );
+    },
   });
   const leftOut = Promise.withResolvers<readonly LeftOut[]>();
   if (!process.connected) leftOut.resolve([]);
@@ -279,7 +301,8 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
       log,
     });
   }
-  repository.leaveOut(await leftOut.promise);
+  const isLeftOut = await leftOut.promise;
+  repository.leaveOut(isLeftOut);
   await repository.loadAll();
   const descriptors = descriptorLimit();
   if (descriptors !== undefined) server.limitConnections(await mostConnections(descriptors));
@@ -298,6 +321,9 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
   const address = operations.address();
   const opsPort = typeof address === "object" && address ? address.port : 0;
   tellParent({ kind: "ready", port: server.port, opsPort });
+  for (const { model, forMs } of isLeftOut) {
+    if (forMs !== undefined) setTimeout(() => !stopping && loadLater(model), forMs).unref();
+  }
 }
 
 /** Tries an artefact where it can do no harm. */

@@ -4,18 +4,20 @@
  *
  * Promises: a serving process that dies is replaced at once the first time, then after a wait that doubles
  * (`restart-policy.ts`); one that keeps dying stays down and the supervisor exits with a reason, as it does at once where
- * the first one says that it is misconfigured; one whose event loop stands still is killed (`heartbeat.ts`), as is one that hangs before its first word
- * (`start-limit.ts`); a model that brings it down while it is loaded is left out by the next one (`quarantine.ts`).
- * SIGTERM and SIGINT are passed on, and whatever has not stopped in time is killed. When the program that started the
- * supervisor vanishes, so does everything below it.
+ * the first one says that it is misconfigured; one whose event loop stands still is killed (`heartbeat.ts`), as is one that
+ * hangs before its first word (`start-limit.ts`); a model that brings it down while it is loaded is left out by the next
+ * one (`quarantine.ts`), and for a time one whose runs do so again and again (`run-deaths.ts`). SIGTERM and SIGINT are
+ * passed on, and whatever has not stopped in time is killed. When the program that started the supervisor vanishes, so
+ * does everything below it.
  *
  *     POOL_SIGNING_KEYS=k1:... node gpu-pool/supervisor.ts --models gpu-pool/models
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { Heartbeat } from "./heartbeat.ts";
-import { type LoadingArtefact, type ServingMessage, servingMessage, tellParent } from "./process-messages.ts";
+import { type Culprit, type LeftOut, type ServingMessage, servingMessage, tellParent } from "./process-messages.ts";
 import { Quarantine } from "./quarantine.ts";
 import { RestartPolicy } from "./restart-policy.ts";
+import { RunDeaths } from "./run-deaths.ts";
 import { startLimitOf } from "./start-limit.ts";
 import { createLog } from "./telemetry/log.ts";
 
@@ -28,6 +30,7 @@ const serveFile = new URL("./serve.ts", import.meta.url);
 const startLimitMs = startLimitOf(process.argv.slice(2));
 const policy = new RestartPolicy();
 const quarantine = new Quarantine();
+const runDeaths = new RunDeaths();
 let child: ChildProcess | undefined;
 let stopping = false;
 /** Some process was ready: with the same options another one can be. */
@@ -40,7 +43,7 @@ function start(): void {
   child = started;
   let heartbeat: Heartbeat | undefined;
   let reason: string | undefined;
-  let culprit: LoadingArtefact | undefined;
+  let culprit: Culprit | undefined;
   const killWhenSilent = () => {
     reason = `it did not get as far as its first word in ${startLimitMs} ms`;
     started.kill("SIGKILL");
@@ -51,7 +54,7 @@ function start(): void {
       case "started":
         clearTimeout(starting);
         drainMs = message.drainMs;
-        started.send({ kind: "leave_out", artefacts: quarantine.entries }, () => undefined);
+        started.send({ kind: "leave_out", artefacts: [...leftOut()] }, () => undefined);
         heartbeat = new Heartbeat({
           limitMs: message.aliveLimitMs,
           ask: () => void (started.connected && started.send({ kind: "ping" }, () => undefined)),
@@ -71,6 +74,7 @@ function start(): void {
         return;
       case "loading":
         quarantine.began(message.artefact);
+        runDeaths.began(message.artefact, performance.now());
         return;
       case "load_ended":
         quarantine.ended(message.artefact, message.loaded);
@@ -98,13 +102,10 @@ function start(): void {
   });
 }
 
-function restart(
-  code: number | null,
-  signal: string,
-  reason: string | undefined,
-  culprit: LoadingArtefact | undefined,
-): void {
-  const { found, wasUseful } = quarantine.died({ signal, culprit });
+function restart(code: number | null, signal: string, reason: string | undefined, culprit: Culprit | undefined): void {
+  const { found: foundLoading, wasUseful } = quarantine.died({ signal, culprit });
+  const foundServing = culprit?.during === "serving" ? runDeaths.died(culprit, performance.now()) : undefined;
+  const found = foundServing ? [...foundLoading, foundServing] : foundLoading;
   for (const { model, version, reason: why } of found) log.error({ model, version, reason: why }, "model left out");
   if (found.length > 0 && wasUseful) {
     // What it died of will not be met again, and there is something to serve.
@@ -122,6 +123,11 @@ function restart(
     log.error({ code, signal, reason, waitMs: next.waitMs }, "serving process died");
     setTimeout(start, next.waitMs);
   }
+}
+
+/** What the next process is not to load. */
+function leftOut(): readonly LeftOut[] {
+  return [...quarantine.entries, ...runDeaths.entries(performance.now())];
 }
 
 function giveUp(reason: string): void {

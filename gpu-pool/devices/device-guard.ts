@@ -19,8 +19,8 @@ export interface DeviceGuardOptions {
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
   readonly log: Pick<Logger, "info" | "warn" | "error">;
-  /** Called once: answer what is waiting and end the process. */
-  readonly onRecycle: (reason: string) => void;
+  /** Called once: answer what is waiting and end the process. `lostBy`: the model whose run lost the context, if that is why. */
+  readonly onRecycle: (reason: string, lostBy: string | undefined) => void;
 }
 
 /** What has happened to a device, as counts that only grow. */
@@ -68,7 +68,7 @@ export class DeviceGuard {
     const { state, action } = next(before, event, this.#options.now());
     this.#state = state;
     if (isReady(before)) this.#note(event);
-    if (action?.kind === "recycle") onRecycle(action.reason);
+    if (action?.kind === "recycle") onRecycle(action.reason, event.kind === "sticky" ? event.model : undefined);
     return action?.kind === "renew";
   }
 

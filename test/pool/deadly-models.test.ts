@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { fp32Request, inferJson, post } from "../support/inference-call.ts";
-import { loopModel, putModel, stallingModel } from "../support/loop-model.ts";
+import { ENDLESS, loopModel, loopRequest, putModel, stallingModel } from "../support/loop-model.ts";
 import { linkModels, type PoolProcess, startPool, TEST_MODELS } from "../support/pool.ts";
 import { until } from "../support/until.ts";
 
@@ -61,6 +61,24 @@ describe("a model that brings down the process that loads it", () => {
     assert.equal(await load(own, "a-stalls"), 200);
     assert.equal(own.starts.length, 2);
     assert.equal(own.failure, undefined);
+  });
+
+  test("in service is left out for a time after the third run, and the others go on", async () => {
+    putModel(folder, "loop", 1, loopModel());
+    const own = await start("--run-limit-ms", "300", "--drain-ms", "3000");
+    for (let death = 1; death <= 3; death++) {
+      const hung = post(`${own.url}/v2/models/loop/infer`, loopRequest(ENDLESS), { "x-warmgate-timeout-ms": "1000" });
+      assert.equal((await hung).status, 504);
+      await own.started(death + 1);
+      assert.equal((await inferJson(own.url, "digits", DIGIT)).outputs.length, 2);
+    }
+    assert.match(
+      await stateOf(own, "loop"),
+      /^UNAVAILABLE its runs brought down the serving process 3 times; it is left out for \d+ s, or until its files/,
+    );
+    assert.equal(own.failure, undefined);
+    assert.equal(await load(own, "loop"), 200);
+    assert.equal((await post(`${own.url}/v2/models/loop/infer`, loopRequest(1))).status, 200);
   });
 
   test("by crashing it is left out with the signal", async () => {
