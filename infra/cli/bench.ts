@@ -1,6 +1,7 @@
 /** `npm run bench`: the figures that README quotes, measured on this machine, printed as tables and stored. */
 import { parseArgs } from "node:util";
 import { addedLatency, printAddedLatency } from "../../test/bench/added-latency.ts";
+import type { Provider } from "../../test/bench/bare-session.ts";
 import { LARGE, SMALL } from "../../test/bench/bench-model.ts";
 import { type CacheHitComparisons, cacheHitsAgainstConstant } from "../../test/bench/cache-hits.ts";
 import { coldStart } from "../../test/bench/cold-start.ts";
@@ -29,18 +30,21 @@ const SUITES: Readonly<Record<string, (rounds: number) => Promise<SuiteResult>>>
   edge,
   cache,
   cold,
-  efficiency: efficiencySuite,
+  efficiency: (rounds) => efficiencySuite(rounds, "cpu"),
   overload: overloadSuite,
   latency,
   tenants,
   routes,
   field,
+  gpu: (rounds) => efficiencySuite(rounds, "cuda"),
 };
+/** Not in a run of everything: most hosts have none. */
+const ONLY_BY_NAME: ReadonlySet<string> = new Set(["gpu"]);
 
 const HELP = `Usage: npm run bench [-- --only ${Object.keys(SUITES).join("|")}] [--rounds <n>]
 
 Compared subjects are loaded in turns; what counts are the ratios of neighbouring runs, not the absolute figures.
-Everything is also written to test/bench/results. field needs Python and takes long.`;
+Everything is also written to test/bench/results. field needs Python and takes long; gpu needs one, and runs only\nby name.`;
 
 const CONNECTIONS = 32;
 const ACCURACY = { perSecond: 100, burst: 100, seconds: 60 };
@@ -64,7 +68,7 @@ export async function bench(args: string[]): Promise<number> {
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
     throw new UsageError("--rounds is a number from 1 to 100");
   for (const [name, run] of Object.entries(SUITES)) {
-    if (only !== undefined && only !== name) continue;
+    if (only === undefined ? ONLY_BY_NAME.has(name) : only !== name) continue;
     const othersCores = watchOthers();
     const result = await run(rounds);
     storeResults(name, { ...result, othersCores: tellOthers(othersCores()) }, new Date());
@@ -127,9 +131,11 @@ async function cold(): Promise<SuiteResult> {
   return { figures };
 }
 
-async function efficiencySuite(rounds: number): Promise<SuiteResult> {
-  console.log("\nEfficiency: pool (binary, 128 connections, one slot) over a bare loop of session.run\n");
-  const results = await efficiency(rounds);
+async function efficiencySuite(rounds: number, provider: Provider): Promise<SuiteResult> {
+  console.log(
+    `\nEfficiency on ${provider}: pool (binary, 128 connections, one slot) over a bare loop of session.run\n`,
+  );
+  const results = await efficiency(rounds, provider);
   printEfficiency(results);
   return { figures: results };
 }

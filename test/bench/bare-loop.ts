@@ -1,15 +1,19 @@
 /**
  * What a device can do at the most: `session.run` in a loop on one thread, with nothing around it. A process of its own.
  *
- *     node bare-loop.ts <model.onnx> <shape, comma-separated> <batch> <milliseconds>
+ *     node bare-loop.ts <model.onnx> <shape, comma-separated> <batch> <milliseconds> <cpu|cuda>
  */
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
-const [file = "", shapeText = "", batchText = "", msText = ""] = process.argv.slice(2);
+const [file = "", shapeText = "", batchText = "", msText = "", provider = ""] = process.argv.slice(2);
 const batch = Number(batchText);
 const measureMs = Number(msText);
 const shape = shapeText.split(",").map(Number).with(0, batch);
-const session = await InferenceSession.create(file, { intraOpNumThreads: 1, interOpNumThreads: 1 });
+const session = await InferenceSession.create(file, {
+  executionProviders: [provider === "cuda" ? "cuda" : "cpu"],
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+});
 const [input = ""] = session.inputNames;
 const values = new Float32Array(shape.reduce((product, size) => product * size, 1)).map((_, index) => (index * 7) % 17);
 const feeds = { [input]: new Tensor("float32", values, shape) };

@@ -6,8 +6,8 @@
  * computed while the server and the load generator use the same cores. The first is the server's doing, the second the
  * machine's.
  */
-import { bareLoop, bestBatch } from "./bare-session.ts";
-import { type BenchModel, CONVOLUTIONAL, LARGE, placeModel, SMALL } from "./bench-model.ts";
+import { bareLoop, bestBatch, type Provider } from "./bare-session.ts";
+import { type BenchModel, CONVOLUTIONAL, DEEPER, LARGE, placeModel, SMALL } from "./bench-model.ts";
 import { loadOnce, median } from "./compare.ts";
 import { poolStatistics, since } from "./pool-statistics.ts";
 import { binaryRequest, startOpenPool } from "./subjects.ts";
@@ -41,29 +41,43 @@ const CONNECTIONS = 128;
 const MEASURE_MS = 4_000;
 const WARM_UP_MS = 1_500;
 
-const SUBJECTS: readonly { readonly model: BenchModel; readonly batches: readonly number[] }[] = [
-  { model: SMALL, batches: [16, 32, 64] },
-  { model: LARGE, batches: [16, 32, 64] },
-  { model: CONVOLUTIONAL, batches: [1] },
-];
+interface Subject {
+  readonly model: BenchModel;
+  readonly batches: readonly number[];
+}
 
-export async function efficiency(rounds: number): Promise<Efficiency[]> {
+/** On a GPU a run takes about as long for one row as for many, so that what is small measures HTTP and nothing else. */
+const SUBJECTS: Readonly<Record<Provider, readonly Subject[]>> = {
+  cpu: [
+    { model: SMALL, batches: [16, 32, 64] },
+    { model: LARGE, batches: [16, 32, 64] },
+    { model: CONVOLUTIONAL, batches: [1] },
+  ],
+  cuda: [
+    { model: LARGE, batches: [64] },
+    { model: DEEPER, batches: [64] },
+    { model: CONVOLUTIONAL, batches: [1] },
+  ],
+};
+
+export async function efficiency(rounds: number, provider: Provider): Promise<Efficiency[]> {
   const results: Efficiency[] = [];
-  for (const { model, batches } of SUBJECTS) results.push(await efficiencyOf(model, batches, rounds));
+  for (const subject of SUBJECTS[provider]) results.push(await efficiencyOf(subject, rounds, provider));
   return results;
 }
 
-async function efficiencyOf(model: BenchModel, batches: readonly number[], rounds: number): Promise<Efficiency> {
+async function efficiencyOf({ model, batches }: Subject, rounds: number, provider: Provider): Promise<Efficiency> {
   const placed = placeModel(model);
   try {
-    const batch = await bestBatch(placed.file, model, batches);
+    const batch = await bestBatch(placed.file, model, batches, provider);
     // The pool rests while the bare loop runs: an idle process takes no time.
-    const pool = await startOpenPool([placed.folder], ["--slots", "1", "--max-queue-ms", "60000"]);
+    const options = ["--slots", "1", "--max-queue-ms", "60000", "--provider", provider];
+    const pool = await startOpenPool([placed.folder], options);
     try {
       const request = binaryRequest("bench", model.shape);
       const samples: Sample[] = [];
       for (let round = 0; round < rounds; round++) {
-        const bare = await bareLoop(placed.file, model, batch, MEASURE_MS);
+        const bare = await bareLoop(placed.file, model, batch, MEASURE_MS, provider);
         const before = await poolStatistics(pool.port);
         const served = await loadOnce({ label: "pool", port: pool.port, request }, CONNECTIONS, MEASURE_MS);
         const done = since(before, await poolStatistics(pool.port));

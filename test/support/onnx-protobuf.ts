@@ -5,6 +5,7 @@
 export const FLOAT = 1;
 export const INT64 = 7;
 export const BOOL = 9;
+export const DOUBLE = 11;
 const OPSET = 18;
 const IR_VERSION = 8;
 

@@ -5,6 +5,8 @@
  *     after(() => pool.stop());
  *     await fetch(`${pool.url}/v2/health/ready`);
  *
+ * With TEST_PROVIDER=cuda in the environment its models run on the GPU, unless the test says otherwise.
+ *
  * Everything waits for a message, an exit or a condition, never for a time to pass; everything gives up in time.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -77,6 +79,7 @@ export class PoolProcess {
         `${ROOT}gpu-pool/supervisor.ts`,
         ...options.models.flatMap((folder) => ["--models", folder]),
         ...["--port", "0", "--ops-port", "0", "--pool-auth", auth, "--compute-threads", "1"],
+        ...(process.env.TEST_PROVIDER ? ["--provider", process.env.TEST_PROVIDER] : []),
         ...(options.arguments ?? []),
       ],
       {

@@ -1,0 +1,60 @@
+/** A kernel that goes wrong takes the process's CUDA context with it: nothing more can be computed there. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { hasCuda } from "../support/cuda-host.ts";
+import { fp32Request, inferJson, post } from "../support/inference-call.ts";
+import { linkModels, TEST_MODELS } from "../support/pool.ts";
+import { scrape } from "../support/pool-metrics.ts";
+import { until } from "../support/until.ts";
+import { gpuPool } from "./gpu-pool.ts";
+
+const DIGIT = fp32Request("pixels", [1, 64], new Array(64).fill(3));
+
+describe("a lost CUDA context", { skip: !hasCuda }, () => {
+  const gpu = gpuPool();
+  let built: string;
+  before(() => {
+    built = mkdtempSync(join(tmpdir(), "warmgate-context-"));
+    const source = fileURLToPath(new URL("./lose-context.c", import.meta.url));
+    execFileSync("cc", ["-shared", "-fPIC", "-o", join(built, "lose-context.so"), source, "-ldl", "-lpthread"]);
+  });
+  after(() => rmSync(built, { recursive: true, force: true }));
+
+  test("costs a new process, at once: requests are refused until it is there, and none is answered wrongly", async () => {
+    linkModels(gpu.folder, join(TEST_MODELS.digits, "digits"));
+    const file = join(built, "now");
+    const pool = await gpu.start([], { LD_PRELOAD: join(built, "lose-context.so"), LOSE_CONTEXT_FILE: file });
+    const { outputs: right } = await inferJson(pool.url, "digits", DIGIT);
+    const { pid } = pool.serving;
+    writeFileSync(`${file}.${pid}`, "");
+    const told = new Map<string, number>();
+    let lostAt: number | undefined;
+    await until("a new process", async () => {
+      const answer = await post(`${pool.url}/v2/models/digits/infer`, DIGIT).catch(() => undefined);
+      const reply = answer && JSON.parse(answer.body.toString());
+      if (answer?.status === 200) assert.deepEqual(reply.outputs, right);
+      else lostAt ??= performance.now();
+      const what = answer ? `${answer.status} ${reply.code ?? ""}`.trim() : "no connection";
+      told.set(what, (told.get(what) ?? 0) + 1);
+      await delay(5);
+      return pool.serving.pid !== pid;
+    });
+    const tookMs = performance.now() - (lostAt ?? Number.NaN);
+    console.log(
+      `told ${JSON.stringify(Object.fromEntries(told))}; back ${Math.round(tookMs)} ms after the first refusal`,
+    );
+    assert.match(pool.output, /the device's context is lost/);
+    assert.deepEqual(
+      [...told.keys()].filter((what) => !/^200|^503 |^no connection/.test(what)),
+      [],
+    );
+    assert.deepEqual((await inferJson(pool.url, "digits", DIGIT)).outputs, right);
+    assert.equal((await scrape(pool)).get('warmgate_pool_device_failures_total{device="cuda:0",kind="sticky"}'), 0);
+  });
+});
