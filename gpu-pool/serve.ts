@@ -18,6 +18,7 @@ import { reachableOrigin } from "./announce/reachable-origin.ts";
 import { observeFallback } from "./devices/device-metrics.ts";
 import { runOneNode } from "./devices/one-node-session.ts";
 import { loadOnDevice, type ModelLoad, openDevice } from "./devices/open-device.ts";
+import { checkProvider } from "./devices/provider-check.ts";
 import { type UsableSettings, usableSettings } from "./devices/usable-settings.ts";
 import { loadEnsemble } from "./ensemble/load-ensemble.ts";
 import { Loading, runsOf } from "./loading.ts";
@@ -25,7 +26,7 @@ import { collectGarbage } from "./overload/collect-garbage.ts";
 import { observeOverload } from "./overload/overload-metrics.ts";
 import { OverloadMonitor } from "./overload/overload-monitor.ts";
 import { descriptorLimit, memoryLimit, mostConnections, ProcessReadings } from "./overload/process-readings.ts";
-import { type Culprit, type LeftOut, supervisorWord, tellParent } from "./process-messages.ts";
+import { type Culprit, type Known, PROVEN_PROVIDER, supervisorWord, tellParent } from "./process-messages.ts";
 import { type Device, instanceCount, loadModel, readSamples, workerSettingsOf } from "./repository/load-model.ts";
 import { type Artefact, ModelRepository } from "./repository/model-repository.ts";
 import type { ProbeReport } from "./repository/probe/probe-messages.ts";
@@ -71,9 +72,9 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
         limitMs: settings.probeLimitMs,
         memoryLimitBytes: () => memoryLeft(memoryBytes),
         log,
+        onPassed: (digest, report) => tellParent({ kind: "passed", trial: { digest, report } }),
       })
     : undefined;
-  prober?.prepare();
   const { provider, deviceId, computeThreads, slots, maxQueueMs, maxQueueItems, maxQueueBytes } = settings;
   const scheduler: PredictionScheduler = new DeviceScheduler(realClock, {
     slots,
@@ -267,12 +268,12 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
       );
     },
   });
-  const leftOut = Promise.withResolvers<readonly LeftOut[]>();
-  if (!process.connected) leftOut.resolve([]);
+  const known = Promise.withResolvers<Known>();
+  if (!process.connected) known.resolve({ leftOut: [], passed: [] });
   process.on("message", (message) => {
     const word = supervisorWord.safeParse(message).data;
     if (word?.kind === "ping") tellParent({ kind: "alive" });
-    else if (word) leftOut.resolve(word.artefacts);
+    else if (word) known.resolve(word);
   });
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => {
@@ -281,7 +282,13 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
   });
   process.on("disconnect", () => stop("the supervisor has gone"));
 
-  tellParent({ kind: "started", drainMs: settings.drainMs, aliveLimitMs: settings.aliveLimitMs });
+  const { drainMs, aliveLimitMs } = settings;
+  tellParent({ kind: "started", provider, drainMs, aliveLimitMs });
+
+  const { leftOut, passed } = await known.promise;
+  prober?.know(passed);
+  // The first process of a supervisor has everything to try.
+  if (passed.length === 0) prober?.prepare();
 
   // Ports first: a taken one must be known before minutes are spent on loading.
   await server.listen(settings.port, settings.host);
@@ -301,8 +308,7 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
       log,
     });
   }
-  const isLeftOut = await leftOut.promise;
-  repository.leaveOut(isLeftOut);
+  repository.leaveOut(leftOut);
   await repository.loadAll();
   const descriptors = descriptorLimit();
   if (descriptors !== undefined) server.limitConnections(await mostConnections(descriptors));
@@ -321,7 +327,7 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
   const address = operations.address();
   const opsPort = typeof address === "object" && address ? address.port : 0;
   tellParent({ kind: "ready", port: server.port, opsPort });
-  for (const { model, forMs } of isLeftOut) {
+  for (const { model, forMs } of leftOut) {
     if (forMs !== undefined) setTimeout(() => !stopping && loadLater(model), forMs).unref();
   }
 }
@@ -379,7 +385,10 @@ const EXIT_MISCONFIGURED = 78;
 
 try {
   const args = process.argv.slice(2);
-  await serve(await usableSettings((...more) => readSettings([...args, ...more], process.env)));
+  const provenProvider = process.env[PROVEN_PROVIDER];
+  const isUsable: typeof checkProvider = (provider, ...where) =>
+    provider === provenProvider ? Promise.resolve({ kind: "usable" }) : checkProvider(provider, ...where);
+  await serve(await usableSettings((...more) => readSettings([...args, ...more], process.env), isUsable));
 } catch (error) {
   process.stderr.write(`${describe(error)}\n`);
   process.exit(EXIT_MISCONFIGURED);

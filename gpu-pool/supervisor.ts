@@ -14,7 +14,16 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { Heartbeat } from "./heartbeat.ts";
-import { type Culprit, type LeftOut, type ServingMessage, servingMessage, tellParent } from "./process-messages.ts";
+import { PassedTrials } from "./passed-trials.ts";
+import {
+  type Culprit,
+  type LeftOut,
+  PROVEN_PROVIDER,
+  type ServingMessage,
+  type SupervisorWord,
+  servingMessage,
+  tellParent,
+} from "./process-messages.ts";
 import { Quarantine } from "./quarantine.ts";
 import { RestartPolicy } from "./restart-policy.ts";
 import { RunDeaths } from "./run-deaths.ts";
@@ -31,19 +40,27 @@ const startLimitMs = startLimitOf(process.argv.slice(2));
 const policy = new RestartPolicy();
 const quarantine = new Quarantine();
 const runDeaths = new RunDeaths();
+const passedTrials = new PassedTrials();
 let child: ChildProcess | undefined;
 let stopping = false;
 /** Some process was ready: with the same options another one can be. */
 let hasServed = false;
+/** What that one served with. */
+let provenProvider: string | undefined;
 /** The drain limit of the serving process, in milliseconds; a guess until it has said it. */
 let drainMs = 15_000;
 
 function start(): void {
-  const started = fork(serveFile, process.argv.slice(2), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const started = fork(serveFile, process.argv.slice(2), {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    env: { ...process.env, ...(provenProvider === undefined ? {} : { [PROVEN_PROVIDER]: provenProvider }) },
+  });
   child = started;
   let heartbeat: Heartbeat | undefined;
   let reason: string | undefined;
   let culprit: Culprit | undefined;
+  let provider: string | undefined;
+  const tell = (word: SupervisorWord) => void (started.connected && started.send(word, () => undefined));
   const killWhenSilent = () => {
     reason = `it did not get as far as its first word in ${startLimitMs} ms`;
     started.kill("SIGKILL");
@@ -54,10 +71,11 @@ function start(): void {
       case "started":
         clearTimeout(starting);
         drainMs = message.drainMs;
-        started.send({ kind: "leave_out", artefacts: [...leftOut()] }, () => undefined);
+        provider = message.provider;
+        tell({ kind: "known", leftOut: leftOut(), passed: passedTrials.all });
         heartbeat = new Heartbeat({
           limitMs: message.aliveLimitMs,
-          ask: () => void (started.connected && started.send({ kind: "ping" }, () => undefined)),
+          ask: () => tell({ kind: "ping" }),
           onSilent: () => {
             reason = `its event loop stood still for ${message.aliveLimitMs} ms`;
             started.kill("SIGKILL");
@@ -76,12 +94,16 @@ function start(): void {
         quarantine.began(message.artefact);
         runDeaths.began(message.artefact, performance.now());
         return;
+      case "passed":
+        passedTrials.add(message.trial);
+        return;
       case "load_ended":
         quarantine.ended(message.artefact, message.loaded);
         return;
       case "ready":
         policy.ready();
         hasServed = true;
+        provenProvider = provider;
         if (started.pid === undefined) return;
         tellParent({ kind: "ready", pid: started.pid, port: message.port, opsPort: message.opsPort });
     }
@@ -126,7 +148,7 @@ function restart(code: number | null, signal: string, reason: string | undefined
 }
 
 /** What the next process is not to load. */
-function leftOut(): readonly LeftOut[] {
+function leftOut(): LeftOut[] {
   return [...quarantine.entries, ...runDeaths.entries(performance.now())];
 }
 

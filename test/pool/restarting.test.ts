@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
+import { putDigits } from "../soak/reload-under-load.ts";
 import { fp32Request, inferJson } from "../support/inference-call.ts";
 import { isAlive, PoolProcess, type Serving, startPool, TEST_MODELS } from "../support/pool.ts";
 import { until, within } from "../support/until.ts";
@@ -34,6 +35,28 @@ describe("restarting", () => {
     await inferJson(own.url, "digits", DIGIT);
     assert.ok(tookMs < 3_000, `${tookMs} ms`);
     assert.equal((await own.stop()).code, 0);
+  });
+
+  test("models that the one before has found good are not tried again, and those that have changed are", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "warmgate-tried-"));
+    try {
+      putDigits(folder, 1);
+      const own = await startPool({ models: [folder] });
+      pool = own;
+      const trials = () => own.output.match(/"msg":"model probed"/g)?.length;
+      assert.equal(trials(), 1);
+      process.kill(own.serving.pid, "SIGKILL");
+      await own.started(2);
+      assert.equal(trials(), 1);
+      putDigits(folder, 2);
+      process.kill(own.serving.pid, "SIGKILL");
+      await own.started(3);
+      assert.equal(trials(), 2);
+      await inferJson(own.url, "digits", DIGIT);
+      await own.stop();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   test("a serving process that keeps dying is given up with the reason", async () => {

@@ -20,7 +20,7 @@ const tensorSpecsSchema = z
   .array(z.object({ name: z.string(), datatype: z.enum(DATATYPES), shape: z.array(z.int()).readonly() }))
   .readonly();
 
-const probeReportSchema = z.object({
+export const probeReportSchema = z.object({
   signature: z.object({ inputs: tensorSpecsSchema, outputs: tensorSpecsSchema }),
   irVersion: z.number().optional(),
   /** Domain -> version; the empty domain is ONNX's own. */

@@ -47,6 +47,8 @@ export interface ProberOptions {
   /** Memory that an artefact may take, in bytes; asked anew for each. */
   readonly memoryLimitBytes: () => number;
   readonly log: Pick<Logger, "info">;
+  /** Told of what has passed, which a later prober need not try again. */
+  readonly onPassed?: (digest: string, report: ProbeReport) => void;
 }
 
 /** What of so much memory this process has not taken yet, in bytes; but always as much as a small model needs. */
@@ -66,6 +68,11 @@ export class Prober {
 
   constructor(options: ProberOptions) {
     this.#options = options;
+  }
+
+  /** What an earlier one has found good, the least recently used first. */
+  know(passed: readonly { readonly digest: string; readonly report: ProbeReport }[]): void {
+    for (const { digest, report } of passed) this.#remember(digest, report);
   }
 
   /** Starts a process now, so that an artefact that comes soon need not wait for it. */
@@ -115,6 +122,7 @@ export class Prober {
     }
     const { report } = ending;
     this.#remember(digest, report);
+    this.#options.onPassed?.(digest, report);
     if (report.memoryBytes > LARGE_BYTES) this.#process?.kill();
     const { signature: _, ...figures } = report;
     this.#options.log.info({ model, version, digest, ...figures }, "model probed");
