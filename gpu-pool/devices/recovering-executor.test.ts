@@ -252,9 +252,9 @@ describe("an executor whose session is broken", () => {
 });
 
 describe("an executor whose device is lost", () => {
-  test("has the process recycled at once, runs nothing more, and says nothing of the host", async () => {
+  test("fails what it ran, which may be why, has the process recycled, runs nothing more, and says nothing of the host", async () => {
     const stand = new Stand({ fails: (row) => (row === 1 ? LOST : undefined) });
-    assert.deepEqual(await stand.run([1, 1]), ["draining", "draining"]);
+    assert.deepEqual(await stand.run([1, 1]), ["model_failed", "model_failed"]);
     assert.deepEqual(stand.recycled, [LOST]);
     const outcomes = await stand.executor.run([{ from: 0, rows: 1 }], { endedAt: 0 });
     assert.ok(outcomes[0] instanceof WarmgateError);

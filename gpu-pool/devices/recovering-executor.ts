@@ -6,7 +6,8 @@
  *     new RecoveringExecutor({ model: "bert/2", guard, executor, renew, capacityBytes, ...dividingWork });
  *
  * Promises: every item gets its own answer, or one of `device_out_of_memory`, `model_not_ready` and `draining` (503 with
- * Retry-After); a failure that is not the device's is passed on as it is; nothing is run while sessions are renewed, nor
+ * Retry-After); what was being run when the device was lost fails with `model_failed`, which nobody sends to another node: its
+ * values may be what the device was lost by; a failure that is not the device's is passed on as it is; nothing is run while sessions are renewed, nor
  * after the device was given up.
  *
  * Worst case: a batch of n rows of which none fits costs log2(n) + 2 runs before the rest of it is refused.
@@ -122,11 +123,13 @@ export class RecoveringExecutor<Item, Result> implements Executor<Item, Result> 
         if (error instanceof TakenBack) throw error;
         this.#occupy(place, run);
         const [only] = part.length === 1 ? part : [];
-        const failure = this.#judge(error, part);
-        if (failure) {
+        if (this.#isLost(error)) {
+          for (const { of } of part) failures.set(of, lost());
+        } else {
+          const failure = this.#judge(error, part);
           // The batch is for the scheduler to halve, who is to blame being unknown.
-          if (!only) throw failure;
-          failures.set(only.of, failure);
+          if (failure && !only) throw failure;
+          if (failure && only) failures.set(only.of, failure);
         }
         pieces = cut;
       }
@@ -140,14 +143,18 @@ export class RecoveringExecutor<Item, Result> implements Executor<Item, Result> 
     });
   }
 
+  /** Tells the guard of it where the device is lost. */
+  #isLost(error: unknown): boolean {
+    const { guard, model, capacityBytes } = this.#options;
+    const kind = classifyFailure(error, capacityBytes);
+    if (kind === "sticky") guard.tell({ kind, model, reason: messageOf(error) });
+    return kind === "sticky";
+  }
+
   /** Tells the guard of a failure; what the part's items fail with, undefined where they are to be run in smaller parts. */
   #judge(error: unknown, part: readonly Piece<Item>[]): Error | undefined {
     const { guard, model, capacityBytes } = this.#options;
     const kind = classifyFailure(error, capacityBytes);
-    if (kind === "sticky") {
-      guard.tell({ kind, model, reason: messageOf(error) });
-      return undefined;
-    }
     if (kind !== "out_of_memory") return error instanceof Error ? error : new Error(String(error));
     const rows = this.#rowsIn(part);
     const isSmallest = part.length === 1 && part.every((piece) => this.#cut(piece, Math.floor(rows / 2)).length === 1);
@@ -221,6 +228,11 @@ function outOfMemory(): WarmgateError {
   return new WarmgateError("device_out_of_memory", "the device has no memory left to run this", {
     retryAfterSeconds: 1,
   });
+}
+
+/** Not for anybody to send to another node. */
+function lost(): WarmgateError {
+  return new WarmgateError("model_failed", "the device failed while it ran this, and perhaps because of it");
 }
 
 function refusal({ why, retryAfterMs }: Extract<Verdict, { kind: "refuse" }>): WarmgateError {
