@@ -5,6 +5,8 @@
  */
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
+// As the pool has it.
+process.env.NVIDIA_TF32_OVERRIDE ??= "0";
 const [file = "", shapeText = "", batchText = "", msText = "", provider = ""] = process.argv.slice(2);
 const batch = Number(batchText);
 const measureMs = Number(msText);
