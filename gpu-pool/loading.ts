@@ -2,34 +2,45 @@
  * What a serving process is loading, which it says before it does: whoever starts the next one learns of it what brought this
  * one down (`quarantine.ts`).
  *
- *     const loading = new Loading((message) => tellParent(message));
+ *     const loading = new Loading({ tell: tellParent, limitMs: 600_000, onHung: (artefact) => startAnew(...) });
  *     const served = await loading.during(artefact, () => loadModel(artefact, ...));
  *
- * Promises: every artefact that is begun is ended, however its load went, unless the process dies in it.
+ * Promises: every artefact that is begun is ended, however its load went, unless the process dies in it; a load that does not
+ * end is told of once, as what opens a session (a driver, a disk) can hang and cannot be cancelled.
  */
 import type { LoadingArtefact, ServingMessage } from "./process-messages.ts";
 
+export interface LoadingOptions {
+  readonly tell: (message: ServingMessage) => void;
+  /** How long a load may take, in milliseconds; 0: for ever. */
+  readonly limitMs: number;
+  readonly onHung: (artefact: LoadingArtefact) => void;
+}
+
 export class Loading {
-  readonly #tell: (message: ServingMessage) => void;
+  readonly #options: LoadingOptions;
   /** Bounded by the models on disk: loads of one name come one after another. */
   readonly #artefacts = new Set<LoadingArtefact>();
 
-  constructor(tell: (message: ServingMessage) => void) {
-    this.#tell = tell;
+  constructor(options: LoadingOptions) {
+    this.#options = options;
   }
 
   async during<T>({ model, version, digest }: LoadingArtefact, load: () => Promise<T>): Promise<T> {
+    const { tell, limitMs, onHung } = this.#options;
     const artefact = { model, version, digest };
     this.#artefacts.add(artefact);
-    this.#tell({ kind: "loading", artefact });
+    tell({ kind: "loading", artefact });
+    const timer = limitMs > 0 ? setTimeout(() => onHung(artefact), limitMs) : undefined;
     let loaded = false;
     try {
       const result = await load();
       loaded = true;
       return result;
     } finally {
+      clearTimeout(timer);
       this.#artefacts.delete(artefact);
-      this.#tell({ kind: "load_ended", artefact, loaded });
+      tell({ kind: "load_ended", artefact, loaded });
     }
   }
 

@@ -18,8 +18,8 @@ const passedTrial = z.object({ digest: z.string(), report: probeReportSchema });
 /** What trying an artefact has told. */
 export type PassedTrial = z.infer<typeof passedTrial>;
 
-const culprit = loadingArtefact.extend({ during: z.enum(["warm_up", "serving"]) });
-/** The artefact whose run has brought down the process. */
+const culprit = loadingArtefact.extend({ during: z.enum(["load", "warm_up", "serving"]) });
+/** The artefact whose load or run has brought down the process. */
 export type Culprit = z.infer<typeof culprit>;
 
 /** In a serving process's environment: the provider that an earlier one has served with, and that need not be tried again. */
@@ -43,7 +43,7 @@ export const servingMessage = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("stuck"),
     reason: z.string(),
-    /** Whose run it is that does not end or has failed the device, where that is known. */
+    /** Whose load or run it is that does not end, or has failed the device, where that is known. */
     culprit: culprit.optional(),
   }),
   /** It loads and warms an artefact now, which may be the last thing that it does. */

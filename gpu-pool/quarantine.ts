@@ -25,7 +25,7 @@ const UNTIL = "it is left out until its files change or it is loaded by name";
 export interface Death {
   /** "" where it ended by itself. */
   readonly signal: string;
-  /** The artefact whose run it was, where the process said so before it ended; deaths in service are up to `run-deaths.ts`. */
+  /** The artefact whose load or run it was, where the process said so before it ended; deaths in service are up to `run-deaths.ts`. */
   readonly culprit: Culprit | undefined;
 }
 
@@ -74,8 +74,10 @@ export class Quarantine {
       ...{ model, version, digest },
       reason: `${why}; ${UNTIL}`,
     });
-    if (culprit?.during === "warm_up")
-      return [blame(culprit, "a run in its warm-up did not end, and the serving process had to be replaced")];
+    if (culprit && culprit.during !== "serving") {
+      const what = culprit.during === "load" ? "its load" : "a run in its warm-up";
+      return [blame(culprit, `${what} did not end, and the serving process had to be replaced`)];
+    }
     const [only] = suspects;
     if (only && suspects.length === 1 && CRASHES.has(signal)) {
       return [blame(only, `the serving process died of ${signal} while it was being loaded`)];

@@ -118,7 +118,12 @@ async function serve({ settings, fellBack }: UsableSettings): Promise<void> {
       ),
   });
   const completions = new Completions(realClock.now);
-  const loading = new Loading(tellParent);
+  const { loadLimitMs: limitMs } = settings;
+  const loading = new Loading({
+    ...{ tell: tellParent, limitMs },
+    onHung: (artefact) =>
+      startAnew(`${runsOf(artefact)}, is not loaded after ${limitMs} ms`, { ...artefact, during: "load" }),
+  });
   // A CPU that has no memory for a run has memory for the next one, and its sessions are as good as before.
   const recovery = provider === "cpu" ? undefined : { guard: opened.guard, capacityBytes: opened.totalBytes };
   const device: Device = { provider, deviceId, computeThreads, slots, scheduler, completions, recovery };

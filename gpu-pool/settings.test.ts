@@ -104,6 +104,7 @@ describe("settings", () => {
     for (const [option, value] of [
       ["probe", "maybe"],
       ["probe-limit-ms", "0"],
+      ["load-limit-ms", "999"],
       ["poll-ms", "50"],
       ["run-limit-ms", "0"],
       ["alive-limit-ms", "-1"],

@@ -64,6 +64,12 @@ const settingsSchema = z
       .optional(),
     probe: z.enum(["on", "off"]).default("on"),
     "probe-limit-ms": z.coerce.number().int().min(100).max(3_600_000).default(120_000),
+    "load-limit-ms": z.coerce
+      .number()
+      .int()
+      .max(86_400_000)
+      .refine((ms) => ms === 0 || ms >= 1_000, "must be 0, which is no limit, or at least 1000")
+      .default(600_000),
     "poll-ms": z.coerce
       .number()
       .int()
@@ -145,6 +151,8 @@ export interface PoolSettings {
   readonly probe: boolean;
   /** How long that may take, in milliseconds. */
   readonly probeLimitMs: number;
+  /** How long loading and warming a model may take in the serving process, in milliseconds; 0: for ever. */
+  readonly loadLimitMs: number;
   /** How often the repository is looked at for changes, in milliseconds; 0: never. */
   readonly pollMs: number;
   /** Time before which no run counts as hung, in milliseconds. */
@@ -189,6 +197,7 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
       "memory-limit-bytes": option,
       probe: option,
       "probe-limit-ms": option,
+      "load-limit-ms": option,
       "poll-ms": option,
       "run-limit-ms": option,
       "alive-limit-ms": option,
@@ -239,6 +248,7 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
     memoryLimitBytes: given["memory-limit-bytes"],
     probe: given.probe === "on",
     probeLimitMs: given["probe-limit-ms"],
+    loadLimitMs: given["load-limit-ms"],
     pollMs: given["poll-ms"],
     runLimitMs: given["run-limit-ms"],
     aliveLimitMs: given["alive-limit-ms"],
