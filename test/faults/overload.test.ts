@@ -7,14 +7,12 @@ import { capacityOf } from "./pieces/capacity.ts";
 import { type FakePair, FaultStand } from "./pieces/fault-stand.ts";
 import { SLOW_IDENTITY, slowIdentityFolder } from "./pieces/slow-identity.ts";
 import { tally } from "./pieces/told.ts";
-import { isAnsweredInTime, quantile, refusedMs } from "./scenarios/scenario.ts";
+import { answeredMs, isAnsweredInTime, quantile, refusedMs } from "./scenarios/scenario.ts";
 
 const LAYERS = 600;
 const DEADLINE_MS = 500;
 /** Of the cores: with more in other hands than this, how much was done and how soon says nothing of us. */
 const MOST_FOR_OTHERS = 0.3;
-/** The model, the edge and the clients fill the same cores; with few enough requests the long form holds it to 3 ms. */
-const MOST_REFUSED_MS = 50;
 /** The edge forgets refusals after three seconds. */
 const FORGOTTEN_MS = 3_500;
 const SLOW = { models: [SLOW_IDENTITY] };
@@ -67,15 +65,22 @@ describe("when more is asked than can be done", () => {
       const records = await clients.stop();
       const goodput = (records.filter(isAnsweredInTime).length * 1_000) / forMs;
       t.diagnostic(`${goodput.toFixed(0)}/s in time of ${perSecond.toFixed(0)}/s: ${JSON.stringify(tally(records))}`);
-      return { goodput, refusedAfterMs: quantile(refusedMs(records), 0.5) };
+      return {
+        goodput,
+        refusedAfterMs: quantile(refusedMs(records), 0.5),
+        answeredAfterMs: quantile(answeredMs(records), 0.5),
+      };
     };
     const enough = await load(1, 1_500);
     const tooMuch = await load(4, 2_000);
-    t.diagnostic(`refused in ${tooMuch.refusedAfterMs.toFixed(1)} ms at p50`);
+    const after = `refused in ${tooMuch.refusedAfterMs.toFixed(1)} ms at p50, answered in ${tooMuch.answeredAfterMs.toFixed(1)}`;
+    t.diagnostic(after);
     assert.deepEqual(await stand.broken(), []);
     if (!tells(t, othersCores)) return;
     assert.ok(tooMuch.goodput > 0.7 * enough.goodput, `${tooMuch.goodput} and ${enough.goodput} before`);
-    assert.ok(tooMuch.refusedAfterMs < MOST_REFUSED_MS, `${tooMuch.refusedAfterMs} ms`);
+    // The model, the edge and the clients fill the same cores: what is soon is told by the machine. The long form, which asks
+    // few enough for it, holds refusals to 3 ms.
+    assert.ok(tooMuch.refusedAfterMs < tooMuch.answeredAfterMs / 3, after);
   });
 
   test("the most important is answered beside a flood of what can wait", async (t) => {
