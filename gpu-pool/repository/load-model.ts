@@ -140,6 +140,7 @@ export function workerSettingsOf(
     provider: device.provider,
     deviceId: device.deviceId,
     computeThreads: settings.computeThreads ?? device.computeThreads,
+    ranges: settings.ranges,
   };
 }
 

@@ -83,6 +83,24 @@ describe("model.json", () => {
     });
   }
 
+  test("ranges with one end or both are taken", async () => {
+    const ranges = { ids: { min: 0, max: 30_521 }, scale: { min: -1.5 }, lengths: { max: 4 } };
+    assert.deepEqual((await read(JSON.stringify({ ranges }))).ranges, ranges);
+  });
+
+  const wrongRanges: [string, object, string][] = [
+    ["no end", {}, "ranges.ids: must have a min or a max"],
+    ["a min above its max", { min: 2, max: 1 }, "ranges.ids: must have a min that is not above its max"],
+    ["an end that is no number", { min: "0" }, "ranges.ids.min"],
+    ["a key that is not known", { min: 0, step: 1 }, "step"],
+  ];
+  for (const [what, range, fault] of wrongRanges) {
+    test(`a range with ${what} is refused`, async () => {
+      const message = await refusal(JSON.stringify({ ranges: { ids: range } }));
+      assert.ok(message.includes(fault), message);
+    });
+  }
+
   test("an ensemble is read with what is about it as a whole", async () => {
     const step = { model: "m", version: "1", inputs: { a: "x" }, outputs: { b: "y" } };
     const ensemble = { inputs: [{ name: "x", datatype: "FP32", shape: [-1] }], steps: [step], outputs: ["y"] };

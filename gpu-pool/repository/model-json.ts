@@ -35,6 +35,19 @@ const paddingSchema = z.strictObject({
 });
 
 /**
+ * Values that callers may send; what is outside is refused before it is queued.
+ *
+ *     { "input_ids": { "min": 0, "max": 30521 } }
+ */
+const rangesSchema = z.record(
+  z.string(),
+  z
+    .strictObject({ min: z.number().optional(), max: z.number().optional() })
+    .refine(({ min, max }) => min !== undefined || max !== undefined, "must have a min or a max")
+    .refine(({ min = -Infinity, max = Infinity }) => min <= max, "must have a min that is not above its max"),
+);
+
+/**
  * `model.json`, beside a model's version folders. All of it is optional: names, datatypes and shapes are read from
  * the ONNX file, and whether the model can be batched is found out at warm-up.
  */
@@ -54,6 +67,7 @@ const modelJsonSchema = z.strictObject({
   evictable: z.boolean().default(false),
   /** `refuse` turns an answer with NaN or Infinity in it into an error; `allow` passes it on. */
   nonFinite: z.enum(["allow", "refuse"]).default("allow"),
+  ranges: rangesSchema.optional(),
   /** Requests are padded along one axis to the next of these sizes. Left out, nothing is padded. */
   padding: paddingSchema.optional(),
   /** Steps before and after the model, which callers need not do themselves. Left out, callers speak to the model. */

@@ -1,12 +1,14 @@
 import { encodeBytesElements } from "../../shared/protocol/bytes-elements.ts";
-import { ELEMENT_BYTES } from "../../shared/protocol/datatype.ts";
+import { type Datatype, ELEMENT_BYTES } from "../../shared/protocol/datatype.ts";
 import type { Tensor, TensorSpec } from "../../shared/protocol/tensor.ts";
+import type { ValueRange } from "../../shared/protocol/value-range.ts";
+import { isFloat, isNumeric, numberSink } from "../pipeline/numbers.ts";
 
 const utf8 = new TextEncoder();
 
 /**
  * An input that fits a model's signature, for warming it up: small values that differ from row to row, so that rows
- * which get mixed up show.
+ * which get mixed up show. They are within the declared range, where there is one.
  *
  * @param rows size of the first dimension where it varies
  * @param free size of every other dimension that varies
@@ -17,10 +19,27 @@ export function exampleInput(spec: TensorSpec, rows: number, free: number, seed:
   const count = shape.reduce((product, size) => product * size, 1);
   const perRow = count / (shape[0] || 1);
   const value = (index: number) => (Math.floor(index / perRow) + seed + (index % perRow)) % 7;
-  return { name: spec.name, datatype: spec.datatype, shape, bytes: encode(spec.datatype, count, value) };
+  const { name, datatype, range } = spec;
+  if (!range || !isNumeric(datatype)) return { name, datatype, shape, bytes: encode(datatype, count, value) };
+  const numbers = numberSink(datatype, count);
+  for (let index = 0; index < count; index++) numbers.set(index, within(range, isFloat(datatype), value(index)));
+  return { name, datatype, shape, bytes: numbers.bytes };
 }
 
-function encode(datatype: TensorSpec["datatype"], count: number, value: (index: number) => number): Uint8Array {
+/** What is usual where the range has it, else one of a few values that it has. */
+function within({ min, max }: ValueRange, float: boolean, choice: number): number {
+  const usual = float ? choice / 8 : choice % 2;
+  const least = min ?? Number.NEGATIVE_INFINITY;
+  const most = max ?? Number.POSITIVE_INFINITY;
+  if (least <= 0 && most >= 1) return usual;
+  if (!float) return Math.min(most, (min ?? most - 1) + usual);
+  // Between the ends: what is nearest to an end in the datatype may lie beyond it.
+  const from = min ?? most - Math.max(1, Math.abs(most));
+  const to = max ?? least + Math.max(1, Math.abs(least));
+  return from + ((to - from) * (choice + 1)) / 8;
+}
+
+function encode(datatype: Datatype, count: number, value: (index: number) => number): Uint8Array {
   if (datatype === "BYTES") {
     return encodeBytesElements(Array.from({ length: count }, (_, index) => utf8.encode(String(value(index)))));
   }

@@ -3,6 +3,7 @@
  * to do: the one a model is served from, and the one it is tried in first.
  */
 import { InferenceSession } from "onnxruntime-node";
+import { withRanges } from "./declared-ranges.ts";
 import { checkExternalData } from "./external-data.ts";
 import { type OnnxFile, readOnnxFile } from "./onnx-file.ts";
 import { fromOrtTensor, type TransferableTensor, toOrtTensor } from "./ort-tensor.ts";
@@ -32,7 +33,8 @@ export async function openSession(settings: WorkerSettings): Promise<OpenSession
     // Threads that spin while they wait take the cores that HTTP and the other models need.
     extra: { session: { intra_op: { allow_spinning: "0" }, inter_op: { allow_spinning: "0" } } },
   });
-  return { session, signature: sessionSignature(session), file };
+  const signature = sessionSignature(session);
+  return { session, signature: { ...signature, inputs: withRanges(signature.inputs, settings.ranges ?? {}) }, file };
 }
 
 function readFile(file: string): OnnxFile {

@@ -15,6 +15,7 @@ import { isWellFormed, quoted } from "../../shared/protocol/envelope.ts";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { shapeText } from "../../shared/protocol/shape.ts";
 import type { ModelSignature, Tensor, TensorSpec } from "../../shared/protocol/tensor.ts";
+import { firstOutside } from "../../shared/protocol/value-range.ts";
 import { exampleInput } from "./example-input.ts";
 import type { RunResult } from "./model-instance.ts";
 import { sameWithin } from "./tensor-compare.ts";
@@ -249,7 +250,9 @@ function madeUp(signature: ModelSignature, padding: Padding, free: number | unde
         if (!isPadded(padding, spec.name)) return exampleInput(spec, 1, free ?? size, 0);
         // Seed 1 begins with a 1: an attention mask of [0] would leave nothing to attend to but pad.
         const example = exampleInput({ ...spec, shape: spec.shape.with(axis, size) }, 1, free ?? size, 1);
-        return side === 0 ? example : { ...example, bytes: awayFrom(padding.inputs[spec.name], side, example) };
+        const beside = { ...example, bytes: awayFrom(padding.inputs[spec.name], side, example) };
+        const outside = spec.range && firstOutside(spec.range, beside) !== undefined;
+        return side === 0 || outside ? example : beside;
       }),
     ),
   );

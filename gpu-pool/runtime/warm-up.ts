@@ -8,6 +8,7 @@
  */
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import type { Tensor, TensorSpec } from "../../shared/protocol/tensor.ts";
+import { checkValues } from "../../shared/protocol/value-range.ts";
 import { batchSizesUpTo } from "../scheduler/cost-model.ts";
 import { joinRows, splitRows } from "./batch.ts";
 import { bucketName } from "./bucket-name.ts";
@@ -63,9 +64,16 @@ export async function warmUp(instance: ModelInstance, settings: WarmUpSettings):
   const run = runnerOf(instance);
 
   for (const sample of settings.samples) {
-    await run(sample).catch((error: Error) => {
-      throw new WarmgateError("model_rejected", `a warm-up sample of model.json fails: ${error.message}`);
-    });
+    try {
+      for (const input of sample) {
+        const range = signature.inputs.find(({ name }) => name === input.name)?.range;
+        if (range) checkValues(range, input);
+      }
+      await run(sample);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new WarmgateError("model_rejected", `a warm-up sample of model.json fails: ${reason}`);
+    }
   }
 
   const derived = await deriveFreeSize(signature.inputs, run);

@@ -1,6 +1,7 @@
 /** What the main thread and a model's worker thread say to each other. Both ends are ours: plain types, no checks. */
 import type { MessagePort } from "node:worker_threads";
 import type { ErrorCode } from "../../shared/protocol/errors.ts";
+import type { DeclaredRanges } from "./declared-ranges.ts";
 import type { TransferableTensor } from "./ort-tensor.ts";
 import type { SessionSignature } from "./signature.ts";
 
@@ -12,6 +13,8 @@ export interface WorkerSettings {
   readonly deviceId: number;
   /** Threads that one run may use. */
   readonly computeThreads: number;
+  /** Of the values of its inputs; left out: all are taken. */
+  readonly ranges?: DeclaredRanges | undefined;
 }
 
 /** What a worker thread is started with. */

@@ -1,4 +1,5 @@
 import { PRIORITY_CLASSES } from "../../shared/protocol/priority.ts";
+import type { TensorSpec } from "../../shared/protocol/tensor.ts";
 import type { Served, ServedEnsemble } from "../ensemble/served-ensemble.ts";
 import type { MemoryUse, ServedModel } from "../runtime/served-model.ts";
 import type { Duration } from "../telemetry/inference-statistics.ts";
@@ -40,8 +41,15 @@ export function modelConfig(model: Served): unknown {
       provider: { string_value: identity.provider },
       deterministic: { string_value: String(identity.deterministic) },
       description: { string_value: identity.description },
+      ...rangesParameter(signature.inputs),
     },
   };
+}
+
+/** Values that callers may send, input by input, as JSON. */
+function rangesParameter(inputs: readonly TensorSpec[]): object {
+  const ranges = inputs.flatMap(({ name, range }) => (range ? [[name, range] as const] : []));
+  return ranges.length > 0 ? { ranges: { string_value: JSON.stringify(Object.fromEntries(ranges)) } } : {};
 }
 
 function schedulingOf({ identity, maxBatch, instanceCount, policy }: ServedModel): object {

@@ -7,12 +7,13 @@ import { quoted } from "./envelope.ts";
 import { WarmgateError } from "./errors.ts";
 import { shapeText } from "./shape.ts";
 import type { ModelSignature, RequestedOutput, Tensor, TensorSpec } from "./tensor.ts";
+import { checkValues } from "./value-range.ts";
 
 /**
- * Checks that each declared input is there once, that nothing else is, and that datatypes, ranks and fixed dimensions are
- * the declared ones. A dimension that varies (-1) takes any size, 0 included.
+ * Checks that each declared input is there once, that nothing else is, that datatypes, ranks and fixed dimensions are
+ * the declared ones, and values within declared ranges. A dimension that varies (-1) takes any size, 0 included.
  *
- * @throws WarmgateError `input_mismatch`
+ * @throws WarmgateError `input_mismatch`, `invalid_data`
  */
 export function checkInputs(signature: ModelSignature, inputs: readonly Tensor[]): void {
   const seen = new Set<string>();
@@ -47,6 +48,7 @@ function checkInput(spec: TensorSpec, input: Tensor): void {
       `unexpected shape for input ${name}: expected ${shapeText(spec.shape)}, got ${shapeText(input.shape)}`,
     );
   }
+  if (spec.range) checkValues(spec.range, input);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Datatype } from "./datatype.ts";
+import type { ValueRange } from "./value-range.ts";
 
 /**
  * A tensor as both sides hold it: the payload stays in the protocol's binary form (little-endian, row-major, no
@@ -18,6 +19,8 @@ export interface TensorSpec {
   readonly name: string;
   readonly datatype: Datatype;
   readonly shape: readonly number[];
+  /** Of an input of numbers: those that its owner lets callers send. Left out, all. */
+  readonly range?: ValueRange | undefined;
 }
 
 /** What a model version takes and gives. */
