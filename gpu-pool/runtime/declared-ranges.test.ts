@@ -44,6 +44,31 @@ describe("declared ranges", () => {
     );
   });
 
+  const floats: [(typeof DATATYPES)[number], number][] = [
+    ["FP16", 65_504],
+    ["FP32", 3.4028234663852886e38],
+    ["FP64", Number.MAX_VALUE],
+  ];
+  for (const [datatype, largest] of floats) {
+    test(`hold for ${datatype} wherever they lie, and however narrow they are`, () => {
+      const end = fc.double({ min: -largest, max: largest, noNaN: true });
+      const ends = fc.oneof(
+        fc.tuple(end, end).map(([a, b]) => ({ min: Math.min(a, b), max: Math.max(a, b) })),
+        end.map((both) => ({ min: both, max: both })),
+        end.map((min) => ({ min })),
+        end.map((max) => ({ max })),
+      );
+      fc.assert(
+        fc.property(ends, fc.nat(10), (range, seed) => {
+          const example = exampleInput({ ...spec("x", datatype), range }, ROWS, 2, seed);
+          assert.equal(firstOutside(range, example), undefined);
+          // Neither Infinity: no caller would expect a model to take it.
+          assert.equal(firstOutside({ min: -largest, max: largest }, example), undefined);
+        }),
+      );
+    });
+  }
+
   test("leave these inputs different from row to row, so that rows which get mixed up show", () => {
     fc.assert(
       fc.property(

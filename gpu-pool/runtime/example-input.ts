@@ -1,7 +1,7 @@
 import { encodeBytesElements } from "../../shared/protocol/bytes-elements.ts";
 import { type Datatype, ELEMENT_BYTES } from "../../shared/protocol/datatype.ts";
 import type { Tensor, TensorSpec } from "../../shared/protocol/tensor.ts";
-import type { ValueRange } from "../../shared/protocol/value-range.ts";
+import { isInside, type ValueRange } from "../../shared/protocol/value-range.ts";
 import { isFloat, isNumeric, numberSink } from "../pipeline/numbers.ts";
 
 const utf8 = new TextEncoder();
@@ -26,17 +26,13 @@ export function exampleInput(spec: TensorSpec, rows: number, free: number, seed:
   return { name, datatype, shape, bytes: numbers.bytes };
 }
 
-/** What is usual where the range has it, else one of a few values that it has. */
-function within({ min, max }: ValueRange, float: boolean, choice: number): number {
+/** What is usual, counted from an end of the range where the range does not have it all. */
+function within(range: ValueRange, float: boolean, choice: number): number {
   const usual = float ? choice / 8 : choice % 2;
-  const least = min ?? Number.NEGATIVE_INFINITY;
-  const most = max ?? Number.POSITIVE_INFINITY;
-  if (least <= 0 && most >= 1) return usual;
-  if (!float) return Math.min(most, (min ?? most - 1) + usual);
-  // Between the ends: what is nearest to an end in the datatype may lie beyond it.
-  const from = min ?? most - Math.max(1, Math.abs(most));
-  const to = max ?? least + Math.max(1, Math.abs(least));
-  return from + ((to - from) * (choice + 1)) / 8;
+  if (isInside(range, 0) && isInside(range, 1)) return usual;
+  const { min, max } = range;
+  if (min === undefined) return (max ?? 1) - usual;
+  return min + usual * Math.min(1, (max ?? Number.POSITIVE_INFINITY) - min);
 }
 
 function encode(datatype: Datatype, count: number, value: (index: number) => number): Uint8Array {

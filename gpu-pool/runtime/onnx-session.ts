@@ -33,8 +33,14 @@ export async function openSession(settings: WorkerSettings): Promise<OpenSession
     // Threads that spin while they wait take the cores that HTTP and the other models need.
     extra: { session: { intra_op: { allow_spinning: "0" }, inter_op: { allow_spinning: "0" } } },
   });
-  const signature = sessionSignature(session);
-  return { session, signature: { ...signature, inputs: withRanges(signature.inputs, settings.ranges ?? {}) }, file };
+  try {
+    const signature = sessionSignature(session);
+    return { session, signature: { ...signature, inputs: withRanges(signature.inputs, settings.ranges ?? {}) }, file };
+  } catch (error) {
+    // The thread that tries artefacts goes on to the next one.
+    await session.release();
+    throw error;
+  }
 }
 
 function readFile(file: string): OnnxFile {

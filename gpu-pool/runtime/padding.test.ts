@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { decodeBytesElements, encodeBytesElements } from "../../shared/protocol/bytes-elements.ts";
 import { DATATYPES, type Datatype, ELEMENT_BYTES } from "../../shared/protocol/datatype.ts";
 import type { ModelSignature, Tensor } from "../../shared/protocol/tensor.ts";
+import { firstOutside } from "../../shared/protocol/value-range.ts";
 import {
   biasedAttention,
   featurePool,
@@ -260,6 +261,13 @@ describe("a declaration of padding", () => {
     }
   });
 
+  test("is refused with a pad value outside the input's range", () => {
+    const { inputs, outputs } = signature("INT64");
+    const ranged = { inputs: inputs.map((spec) => ({ ...spec, range: { min: 0, max: 9 } })), outputs };
+    assert.match(rejection(declared(-1), ranged), /input 'x' takes 0 to 9, and so cannot be padded with -1/);
+    checkPadding(declared(9), ranged);
+  });
+
   test("passes over an output whose rank the model file leaves open", () => {
     checkPadding(declared(0), { ...signature("FP32"), outputs: [{ name: "y", datatype: "FP32", shape: [] }] });
   });
@@ -358,6 +366,17 @@ describe("the proof that padding leaves the answers alone", () => {
     await prove(biasedAttention(), { ...TOKENS, inputs: { input_ids: 3, attention_mask: -10_000 } });
     await rejects(prove(biasedAttention(), { ...TOKENS, inputs: { input_ids: 3, attention_mask: 0 } }), /changes/);
   });
+
+  test("nothing outside a declared range is tried, and what is inside still refutes", () =>
+    on(featurePool("ReduceMax"), async (instance) => {
+      const range = { min: -0.5, max: 0.5 };
+      const inputs = instance.signature.inputs.map((spec) => ({ ...spec, range }));
+      const run = (tried: readonly Tensor[]) => {
+        for (const input of tried) assert.equal(firstOutside(range, input), undefined);
+        return runOn(instance)(tried);
+      };
+      await rejects(provePadding(run, { ...instance.signature, inputs }, FEATURES, [], 8), /output 'pooled'/);
+    }));
 
   test("a mean over all tokens is not", () =>
     rejects(prove(unmasked("ReduceMean"), TOKENS), /padding changes the answers: output 'last_hidden_state'/));

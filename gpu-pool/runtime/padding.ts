@@ -15,7 +15,7 @@ import { isWellFormed, quoted } from "../../shared/protocol/envelope.ts";
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import { shapeText } from "../../shared/protocol/shape.ts";
 import type { ModelSignature, Tensor, TensorSpec } from "../../shared/protocol/tensor.ts";
-import { firstOutside } from "../../shared/protocol/value-range.ts";
+import { isInside, rangeText, type ValueRange } from "../../shared/protocol/value-range.ts";
 import { exampleInput } from "./example-input.ts";
 import type { RunResult } from "./model-instance.ts";
 import { sameWithin } from "./tensor-compare.ts";
@@ -68,6 +68,8 @@ export function checkPadding(padding: Padding, signature: ModelSignature): void 
     checkAxis(`input ${quoted(name)}`, spec);
     if (!exactElement(spec.datatype, value)) {
       faults.push(`input ${quoted(name)} is ${spec.datatype}, which cannot hold exactly ${JSON.stringify(value)}`);
+    } else if (spec.range && typeof value === "number" && !isInside(spec.range, value)) {
+      faults.push(`input ${quoted(name)} takes ${rangeText(spec.range)}, and so cannot be padded with ${value}`);
     }
   }
   for (const name of padding.outputs) {
@@ -250,24 +252,32 @@ function madeUp(signature: ModelSignature, padding: Padding, free: number | unde
         if (!isPadded(padding, spec.name)) return exampleInput(spec, 1, free ?? size, 0);
         // Seed 1 begins with a 1: an attention mask of [0] would leave nothing to attend to but pad.
         const example = exampleInput({ ...spec, shape: spec.shape.with(axis, size) }, 1, free ?? size, 1);
-        const beside = { ...example, bytes: awayFrom(padding.inputs[spec.name], side, example) };
-        const outside = spec.range && firstOutside(spec.range, beside) !== undefined;
-        return side === 0 || outside ? example : beside;
+        if (side === 0) return example;
+        return { ...example, bytes: awayFrom(padding.inputs[spec.name], side, example, spec.range) };
       }),
     ),
   );
 }
 
-/** As many bytes as the example has, with values that are not the pad value; strings stay as they are. */
-function awayFrom(value: PadValue | undefined, side: number, { datatype, bytes }: Tensor): Uint8Array {
+/**
+ * As many bytes as the example has, with values that are not the pad value. Strings stay as they are, and so does an example
+ * beside which the range has no such values.
+ */
+function awayFrom(
+  value: PadValue | undefined,
+  side: number,
+  { datatype, bytes }: Tensor,
+  range: ValueRange = {},
+): Uint8Array {
   if (typeof value === "boolean") return new Uint8Array(bytes.length).fill(value ? 0 : 1);
   if (typeof value !== "number") return bytes;
   // Values around a huge pad value, such as an attention bias of -10000, would be taken for pad by the model too.
   const base = Math.abs(value) > 8 ? 0 : side > 0 ? Math.ceil(value) : Math.floor(value);
   const values = FLOATS.has(datatype)
-    ? [1, 2, 3, 4, 5, 6, 7].map((step) => exactElement(datatype, base + (side * step) / 8))
-    : [exactElement(datatype, value > 0 ? value - 1 : value + 1)];
-  return repeated(Buffer.concat(values.filter((element) => element !== undefined)), bytes.length);
+    ? [1, 2, 3, 4, 5, 6, 7].map((step) => base + (side * step) / 8)
+    : [value > 0 ? value - 1 : value + 1];
+  const others = values.flatMap((one) => (isInside(range, one) ? (exactElement(datatype, one) ?? []) : []));
+  return others.length > 0 ? repeated(Buffer.concat(others), bytes.length) : bytes;
 }
 
 const ARRAYS = {

@@ -8,7 +8,7 @@
  */
 import { WarmgateError } from "../../shared/protocol/errors.ts";
 import type { Tensor, TensorSpec } from "../../shared/protocol/tensor.ts";
-import { checkValues } from "../../shared/protocol/value-range.ts";
+import { outsideReason } from "../../shared/protocol/value-range.ts";
 import { batchSizesUpTo } from "../scheduler/cost-model.ts";
 import { joinRows, splitRows } from "./batch.ts";
 import { bucketName } from "./bucket-name.ts";
@@ -64,16 +64,10 @@ export async function warmUp(instance: ModelInstance, settings: WarmUpSettings):
   const run = runnerOf(instance);
 
   for (const sample of settings.samples) {
-    try {
-      for (const input of sample) {
-        const range = signature.inputs.find(({ name }) => name === input.name)?.range;
-        if (range) checkValues(range, input);
-      }
-      await run(sample);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new WarmgateError("model_rejected", `a warm-up sample of model.json fails: ${reason}`);
-    }
+    checkSample(signature.inputs, sample);
+    await run(sample).catch((error: Error) => {
+      throw sampleFails(error.message);
+    });
   }
 
   const derived = await deriveFreeSize(signature.inputs, run);
@@ -101,6 +95,23 @@ export async function warmUp(instance: ModelInstance, settings: WarmUpSettings):
   // Some exporters declare a first dimension of 1 that grows with the batch all the same.
   const growing = outputs.map((output) => ({ ...output, shape: [-1, ...output.shape.slice(1)] }));
   return { maxBatch, outputs: growing, timings };
+}
+
+/**
+ * Holds a declared request against the declared ranges, before anything runs it.
+ *
+ * @throws WarmgateError `model_rejected`
+ */
+export function checkSample(inputs: readonly TensorSpec[], sample: readonly Tensor[]): void {
+  for (const input of sample) {
+    const range = inputs.find(({ name }) => name === input.name)?.range;
+    const reason = range && outsideReason(range, input);
+    if (reason !== undefined) throw sampleFails(reason);
+  }
+}
+
+function sampleFails(reason: string): WarmgateError {
+  return new WarmgateError("model_rejected", `a warm-up sample of model.json fails: ${reason}`);
 }
 
 /** Runs another instance of a model through the sizes that the first was warmed in. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Datatype } from "./datatype.ts";
-import { fp16Value } from "./short-floats.ts";
+import { fp16Bits, fp16Value } from "./short-floats.ts";
 import { checkValues, firstOutside, type ValueRange } from "./value-range.ts";
 
 type Values = ArrayBufferView & Iterable<number | bigint>;
@@ -37,7 +37,18 @@ const wide = (least: bigint, most: bigint) =>
       safe.map(BigInt).filter((value) => value >= least && value <= most),
     ),
   );
-const floats = cases(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.double());
+const bounds = fc.double({ noNaN: true, noDefaultInfinity: true });
+const floats = cases(bounds, fc.double());
+
+/** As the datatype has it. */
+const ROUNDED: Readonly<Partial<Record<Datatype, (value: number) => number>>> = {
+  FP16: (value) => fp16Value(fp16Bits(value)),
+  FP32: Math.fround,
+};
+const rounded = (datatype: Datatype, { min, max }: ValueRange): ValueRange => {
+  const round = ROUNDED[datatype] ?? ((value: number) => value);
+  return { min: min === undefined ? min : round(min), max: max === undefined ? max : round(max) };
+};
 
 const TYPES = [
   ["UINT8", (values) => Uint8Array.from(values, Number), whole(8, false)],
@@ -58,7 +69,8 @@ describe("a range of values", () => {
       fc.assert(
         fc.property(given, ({ range, values }) => {
           const packed = pack(values);
-          const first = [...packed].findIndex((value) => !isInside(range, value));
+          const ends = rounded(datatype, range);
+          const first = [...packed].findIndex((value) => !isInside(ends, value));
           assert.equal(firstOutside(range, tensor(datatype, packed)), first === -1 ? undefined : first);
         }),
       );
@@ -68,10 +80,23 @@ describe("a range of values", () => {
   test("finds the first FP16 outside, wherever it is", () => {
     fc.assert(
       fc.property(floats, fc.uint16Array({ maxLength: 20 }), ({ range }, halves) => {
-        const first = [...halves].findIndex((bits) => !isInside(range, fp16Value(bits)));
+        const ends = rounded("FP16", range);
+        const first = [...halves].findIndex((bits) => !isInside(ends, fp16Value(bits)));
         assert.equal(firstOutside(range, tensor("FP16", halves)), first === -1 ? undefined : first);
       }),
     );
+  });
+
+  test("takes every decimal that is inside, however its datatype rounds it", () => {
+    fc.assert(
+      fc.property(fc.tuple(bounds, bounds, bounds), (three) => {
+        const [min = 0, value = 0, max = 0] = three.toSorted((a, b) => a - b);
+        const range = { min, max };
+        assert.equal(firstOutside(range, tensor("FP32", Float32Array.of(value))), undefined);
+        assert.equal(firstOutside(range, tensor("FP16", Uint16Array.of(fp16Bits(value)))), undefined);
+      }),
+    );
+    assert.equal(firstOutside({ min: 0.1, max: 0.1 }, tensor("FP32", Float32Array.of(0.1))), undefined);
   });
 
   test("includes its ends", () => {
@@ -83,6 +108,11 @@ describe("a range of values", () => {
     assert.equal(firstOutside({ min: 0 }, tensor("FP32", Float32Array.of(Number.POSITIVE_INFINITY))), undefined);
     assert.equal(firstOutside({ max: 0 }, tensor("FP32", Float32Array.of(Number.POSITIVE_INFINITY))), 0);
     assert.equal(firstOutside({ min: 0 }, tensor("FP64", Float64Array.of(0, Number.NaN))), 1);
+    // Of either sign: the bits of the negative one would sort below all numbers.
+    for (const nan of [0x7e00, 0xfe00]) {
+      assert.equal(firstOutside({ min: -1 }, tensor("FP16", Uint16Array.of(nan))), 0);
+      assert.equal(firstOutside({ max: 1 }, tensor("FP16", Uint16Array.of(nan))), 0);
+    }
   });
 
   test("tells what is outside exactly, where it is, and what is taken", () => {

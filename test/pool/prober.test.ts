@@ -7,9 +7,11 @@ import { join } from "node:path";
 import { after, afterEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Prober, type ProberOptions } from "../../gpu-pool/repository/probe/prober.ts";
+import { decodeInferenceRequest } from "../../shared/protocol/request.ts";
 import { endlessModel, greedyModel, loopModel } from "../support/loop-model.ts";
 import { isAlive, TEST_MODELS } from "../support/pool.ts";
 import { probeChildOf } from "../support/probe-child.ts";
+import { LONGEST_LENGTH, reverseModel, reverseRequest } from "../support/reverse-model.ts";
 import { until } from "../support/until.ts";
 
 const MIB = 1024 ** 2;
@@ -66,6 +68,18 @@ describe("trying an artefact", () => {
     const small = await probe(DIGITS);
     const large = await probe(put("large", greedyModel(30 * MIB)));
     assert.ok(large.memoryBytes > small.memoryBytes + 100 * MIB, `${large.memoryBytes} bytes`);
+  });
+
+  test("a declared sample outside the declared ranges is not run, and is the reason", async () => {
+    start();
+    const [input] = decodeInferenceRequest(Buffer.from(JSON.stringify(reverseRequest(5))), null).inputs;
+    const settings = { file: put("reverse", reverseModel()), provider: "cpu" as const, deviceId: 0, computeThreads: 1 };
+    const ranges = { lengths: { min: 0, max: LONGEST_LENGTH } };
+    const subject = { model: "m", version: "1", digest: "outside", settings: { ...settings, ranges } };
+    await assert.rejects(prober.probe({ ...subject, sample: input && [input] }), {
+      code: "model_rejected",
+      message: "a warm-up sample of model.json fails: input 'lengths' has 5 at element 0; the model takes 0 to 4",
+    });
   });
 
   test("one that has passed is not tried again", async () => {

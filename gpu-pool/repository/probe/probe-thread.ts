@@ -3,7 +3,7 @@ import { parentPort } from "node:worker_threads";
 import type { Tensor } from "../../../shared/protocol/tensor.ts";
 import { joinRows } from "../../runtime/batch.ts";
 import { openSession, runSession } from "../../runtime/onnx-session.ts";
-import { deriveFreeSize, type Run } from "../../runtime/warm-up.ts";
+import { checkSample, deriveFreeSize, type Run } from "../../runtime/warm-up.ts";
 import type { ProbeRequest, ThreadReply } from "./probe-messages.ts";
 
 parentPort?.on("message", (request: ProbeRequest) => void probe(request).then(answer));
@@ -28,8 +28,7 @@ async function probe({ id, settings, sample }: ProbeRequest): Promise<ThreadRepl
       runMs = result.computeMs;
       return result;
     };
-    await runOnce(run, signature.inputs, sample);
-    await open.session.release();
+    await runOnce(run, signature.inputs, sample).finally(() => open.session.release());
     const { inputs, outputs } = signature;
     const opsets = Object.fromEntries(file.opsets);
     const report = { signature: { inputs, outputs }, irVersion: file.irVersion, opsets, loadMs, runMs };
@@ -39,12 +38,19 @@ async function probe({ id, settings, sample }: ProbeRequest): Promise<ThreadRepl
   }
 }
 
-/** Whether the model takes the input is for warm-up to judge: here it only matters that trying does no harm. */
+/**
+ * Whether the model takes the input is for warm-up to judge: here it only matters that trying does no harm. What is outside a
+ * declared range may do some, and is not tried.
+ *
+ * @throws WarmgateError `model_rejected`
+ */
 async function runOnce(
   run: Run,
   specs: Parameters<typeof deriveFreeSize>[0],
   sample: readonly Tensor[] | undefined,
 ): Promise<void> {
-  if (sample) await run(sample).catch(() => undefined);
-  else await deriveFreeSize(specs, run);
+  if (sample) {
+    checkSample(specs, sample);
+    await run(sample).catch(() => undefined);
+  } else await deriveFreeSize(specs, run);
 }
