@@ -26,11 +26,6 @@ export function takeUnits(tat: number, units: number, limit: RateLimit, now: num
   return Math.max(tat, now) + (units * 1000) / limit.perSecond;
 }
 
-/** The TAT after units that nobody used have come back. May lie in the past, which counts as now. */
-export function returnUnits(tat: number, units: number, limit: RateLimit): number {
-  return tat - (units * 1000) / limit.perSecond;
-}
-
 /** Milliseconds until that many units are available; Infinity for more than the burst. */
 export function waitForUnits(tat: number, units: number, limit: RateLimit, now: number): number {
   if (units > limit.burst) return Number.POSITIVE_INFINITY;

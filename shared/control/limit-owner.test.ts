@@ -67,6 +67,19 @@ describe("the owner of a tenant's limits", () => {
     assert.ok(!isGrant(owner.ask(asking(limits), "c", later, 0.5)));
   });
 
+  test("what time has paid in part is credited for the rest", () => {
+    const owner = new LimitOwner();
+    const limits = { rate: { perSecond: 10, burst: 10 } };
+    const old = owner.ask(asking(limits, { needUnits: 1, wantUnits: 2 }), "a", NOON, 0.5);
+    assert.ok(isGrant(old) && old.units === 2);
+    // Its surplus is paid for up to the end of its life and 100 ms beyond; half of them are over.
+    const later = NOON + old.unitsLifeMs + 50;
+    owner.ask(asking(limits, { needUnits: 5, wantUnits: 5 }), "b", later, 0.5);
+    const tat = owner.accounts.get("tenant")?.tat ?? 0;
+    owner.settle({ lease: "a", accounts: ["tenant"], unspent: 1, refunded: 0, grantedAt: NOON, slots: false });
+    assert.equal(tat - (owner.accounts.get("tenant")?.tat ?? 0), 50);
+  });
+
   test("limits of a newer configuration count, whoever still asks by an older one", () => {
     const owner = new LimitOwner();
     assert.ok(isGrant(owner.ask(asking({ quotaPerDay: 100 }, { version: 1 }), "a", NOON, 0.5)));

@@ -10,10 +10,11 @@
  *
  * Pure but for its own state: the clock is handed in, the ids too. Who keeps the state reads `dirty` after each call.
  */
-import { availableUnits, returnUnits, waitForBurst, waitForUnits } from "./gcra.ts";
+import { availableUnits, waitForBurst, waitForUnits } from "./gcra.ts";
 import { availableSurplus, LONGEST_LIFE_MS, leaseLifeMs, takeLease } from "./lease-life.ts";
 import type { Account, LeaseAnswer, LeaseAsk, LimitKind, LimitStanding, Settlement } from "./lease-messages.ts";
 import { dayEndsInMs, dayOf, daysInMonth, monthEndsInMs, monthOf } from "./quota-period.ts";
+import { carriedOver, creditable, credited, type DebtLows } from "./standing-debt.ts";
 
 /** What is spent of one account. */
 export interface AccountState {
@@ -21,8 +22,8 @@ export interface AccountState {
   version: number;
   limits: Account["limits"];
   tat: number;
-  /** When the bucket was last seen full: what was taken before has been paid by time and is not credited again. */
-  fullAt: number;
+  /** What is still owed of earlier grants, and so may be credited. */
+  debtLows: DebtLows;
   day: number;
   dayUnits: number;
   month: number;
@@ -121,7 +122,11 @@ export class LimitOwner {
       const state = this.accounts.get(name);
       if (!state) continue;
       const { rate } = state.limits;
-      if (rate && grantedAt >= state.fullAt) state.tat = returnUnits(state.tat, unspent, rate);
+      if (rate) {
+        const creditMs = Math.min(creditable(state.debtLows, grantedAt), (unspent * 1000) / rate.perSecond);
+        state.tat -= creditMs;
+        state.debtLows = credited(state.debtLows, grantedAt, creditMs);
+      }
       const credit = unspent + refunded;
       if (state.day === dayOf(grantedAt)) state.dayUnits = Math.max(0, state.dayUnits - credit);
       if (state.month === monthOf(grantedAt)) state.monthUnits = Math.max(0, state.monthUnits - credit);
@@ -136,7 +141,7 @@ export class LimitOwner {
         version,
         limits,
         tat: 0,
-        fullAt: now,
+        debtLows: [],
         day: dayOf(now),
         dayUnits: 0,
         month: monthOf(now),
@@ -271,8 +276,12 @@ function surplusOf(
 
 function charge(state: AccountState, needed: number, surplus: number, lifeMs: number, now: number): void {
   const { rate } = state.limits;
-  if (state.tat <= now) state.fullAt = now;
-  if (rate) state.tat = takeLease(state.tat, needed, surplus, lifeMs, rate, now);
+  if (rate) {
+    const tat = takeLease(state.tat, needed, surplus, lifeMs, rate, now);
+    const fromFull = takeLease(0, needed, surplus, lifeMs, rate, now);
+    state.debtLows = carriedOver(state.debtLows, now, tat - fromFull);
+    state.tat = tat;
+  }
   state.dayUnits += needed + surplus;
   state.monthUnits += needed + surplus;
 }

@@ -57,7 +57,8 @@ export interface WorldReport {
   readonly slotsLeft: number;
 }
 
-const START_MS = Date.UTC(2026, 5, 15, 12);
+/** Early: with today's dates doubles round TATs to a quarter of a microsecond, which adds up to 0.3 of a unit in 4,000. */
+const START_MS = Date.UTC(1970, 0, 15, 12);
 const NEAREST_MS = 5;
 const FARTHEST_MS = 250;
 /** As the edge does. */
