@@ -16,7 +16,7 @@ export function processesWith(variable: string, value: string): RunningProcess[]
     const environment = read(`/proc/${pid}/environ`)?.split("\0") ?? [];
     if (!environment.includes(`${variable}=${value}`)) return [];
     const parent = parentOf(pid);
-    const command = read(`/proc/${pid}/cmdline`)?.split("\0").join(" ").trim() ?? "";
+    const command = commandOf(pid);
     return parent === undefined ? [] : [{ pid, parent, command }];
   });
 }
@@ -29,8 +29,13 @@ export function strays(processes: readonly RunningProcess[], root: number): Runn
   return processes.filter(({ pid }) => !belongs(pid));
 }
 
+/**
+ * Those that run a program of their own. One that has just been forked is a copy of its parent, which waits for it to become
+ * another one: whoever stops it then stops both.
+ */
 export function childrenOf(parent: number): number[] {
-  return allPids().filter((pid) => parentOf(pid) === parent);
+  const command = commandOf(parent);
+  return allPids().filter((pid) => parentOf(pid) === parent && commandOf(pid) !== command);
 }
 
 /** How many file descriptors a process has open. */
@@ -48,6 +53,10 @@ function allPids(): number[] {
 function parentOf(pid: number): number | undefined {
   const [, state, parent] = /^\d+ \(.*\) (\S) (\d+)/s.exec(read(`/proc/${pid}/stat`) ?? "") ?? [];
   return state === undefined || state === "Z" || state === "X" ? undefined : Number(parent);
+}
+
+function commandOf(pid: number): string {
+  return read(`/proc/${pid}/cmdline`)?.split("\0").join(" ").trim() ?? "";
 }
 
 function read(file: string): string | undefined {
