@@ -404,5 +404,9 @@ function describe(error: unknown): string {
   if ("code" in error && error.code === "EADDRINUSE" && "port" in error) {
     return `port ${String(error.port)} is taken by another program`;
   }
+  if ("syscall" in error && error.syscall === "scandir" && "code" in error && "path" in error) {
+    const isAbsent = error.code === "ENOENT";
+    return `the models' folder ${String(error.path)} ${isAbsent ? "is not there" : `cannot be read (${String(error.code)})`}`;
+  }
   return error.message;
 }
