@@ -11,10 +11,10 @@
  * Pure but for its own state: the clock is handed in, the ids too. Who keeps the state reads `dirty` after each call.
  */
 import { availableUnits, waitForBurst, waitForUnits } from "./gcra.ts";
-import { availableSurplus, LONGEST_LIFE_MS, leaseLifeMs, takeLease } from "./lease-life.ts";
+import { availableSurplus, LONGEST_LIFE_MS, leaseLifeMs } from "./lease-life.ts";
 import type { Account, LeaseAnswer, LeaseAsk, LimitKind, LimitStanding, Settlement } from "./lease-messages.ts";
 import { dayEndsInMs, dayOf, daysInMonth, monthEndsInMs, monthOf } from "./quota-period.ts";
-import { carriedOver, creditable, credited, type DebtLows } from "./standing-debt.ts";
+import { afterGrant, afterReturn, type DebtLows } from "./standing-debt.ts";
 
 /** What is spent of one account. */
 export interface AccountState {
@@ -122,11 +122,7 @@ export class LimitOwner {
       const state = this.accounts.get(name);
       if (!state) continue;
       const { rate } = state.limits;
-      if (rate) {
-        const creditMs = Math.min(creditable(state.debtLows, grantedAt), (unspent * 1000) / rate.perSecond);
-        state.tat -= creditMs;
-        state.debtLows = credited(state.debtLows, grantedAt, creditMs);
-      }
+      if (rate) Object.assign(state, afterReturn(state, unspent, grantedAt, rate));
       const credit = unspent + refunded;
       if (state.day === dayOf(grantedAt)) state.dayUnits = Math.max(0, state.dayUnits - credit);
       if (state.month === monthOf(grantedAt)) state.monthUnits = Math.max(0, state.monthUnits - credit);
@@ -276,12 +272,7 @@ function surplusOf(
 
 function charge(state: AccountState, needed: number, surplus: number, lifeMs: number, now: number): void {
   const { rate } = state.limits;
-  if (rate) {
-    const tat = takeLease(state.tat, needed, surplus, lifeMs, rate, now);
-    const fromFull = takeLease(0, needed, surplus, lifeMs, rate, now);
-    state.debtLows = carriedOver(state.debtLows, now, tat - fromFull);
-    state.tat = tat;
-  }
+  if (rate) Object.assign(state, afterGrant(state, needed, surplus, lifeMs, rate, now));
   state.dayUnits += needed + surplus;
   state.monthUnits += needed + surplus;
 }

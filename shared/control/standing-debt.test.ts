@@ -3,9 +3,10 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { RateLimit } from "./gcra.ts";
 import { takeLease } from "./lease-life.ts";
-import { carriedOver, creditable, credited, type DebtLows } from "./standing-debt.ts";
+import { afterGrant, afterReturn, type Debt } from "./standing-debt.ts";
 
 const LIFE_MS = 200;
+const NOTHING: Debt = { tat: 0, debtLows: [] };
 
 interface Grant {
   readonly at: number;
@@ -30,24 +31,19 @@ function afterReturns(
 ) {
   const grants: Grant[] = [];
   let now = 0;
-  let tat = 0;
-  let lows: DebtLows = [];
+  let debt = NOTHING;
   for (const [index, { pause, need, surplus }] of steps.entries()) {
     now += pause;
-    const next = takeLease(tat, need, surplus, LIFE_MS, limit, now);
-    lows = carriedOver(lows, now, next - takeLease(0, need, surplus, LIFE_MS, limit, now));
-    tat = next;
+    debt = afterGrant(debt, need, surplus, LIFE_MS, limit, now);
     grants.push({ at: now, need, surplus, returned: 0 });
     for (const [earlier, { back, later }] of steps.entries()) {
       const grant = grants[earlier];
       if (!grant || earlier + later !== index) continue;
       grant.returned = Math.min(back, grant.surplus);
-      const creditMs = Math.min(creditable(lows, grant.at), (grant.returned * 1000) / limit.perSecond);
-      tat -= creditMs;
-      lows = credited(lows, grant.at, creditMs);
+      debt = afterReturn(debt, grant.returned, grant.at, limit);
     }
   }
-  return { tat, lows, grants };
+  return { ...debt, grants };
 }
 
 const limits = fc.record({ perSecond: fc.integer({ min: 1, max: 200 }), burst: fc.constant(1_000) });
@@ -77,18 +73,21 @@ describe("units that come back", () => {
   test("are credited less, never more, where there is more to remember than is kept", () => {
     fc.assert(
       fc.property(limits, fc.array(step, { minLength: 17, maxLength: 100 }), (limit, steps) => {
-        const { tat, lows, grants } = afterReturns(limit, steps);
+        const { tat, debtLows, grants } = afterReturns(limit, steps);
         assert.ok(tat >= asIfNeverGranted(grants, limit) - 1e-6);
-        assert.ok(lows.length <= 16);
+        assert.ok(debtLows.length <= 16);
       }),
     );
   });
 
   test("are credited as far as the debt has stood since", () => {
-    // The example of the file's head: 100 ms a unit; at 150 ms 50 ms of the first 200 were still owed.
-    const lows = carriedOver(carriedOver([], 0, 0), 150, 50);
-    assert.equal(creditable(lows, 0), 50);
-    assert.equal(creditable(lows, 150), Number.POSITIVE_INFINITY);
-    assert.equal(creditable(credited(lows, 0, 50), 0), 0);
+    // The example of the file's head: at 150 ms 50 ms of the first 200 were still owed.
+    const limit = { perSecond: 10, burst: 10 };
+    const second = afterGrant(afterGrant(NOTHING, 2, 0, 0, limit, 0), 1, 0, 0, limit, 150);
+    assert.equal(second.tat, 300);
+    const returned = afterReturn(second, 1, 0, limit);
+    assert.equal(returned.tat, 250);
+    assert.equal(afterReturn(returned, 1, 0, limit).tat, 250, "nothing of the first grant is owed any more");
+    assert.equal(afterReturn(returned, 1, 150, limit).tat, 150, "the second is");
   });
 });

@@ -12,9 +12,17 @@
  *
  * Pure. Bounded: `MOST_LOWS` entries; what is forgotten beyond them is credited less, never more.
  */
+import type { RateLimit } from "./gcra.ts";
+import { takeLease } from "./lease-life.ts";
+
+/** What a bucket owes. Times are on the owner's clock, in milliseconds. */
+export interface Debt {
+  readonly tat: number;
+  readonly debtLows: DebtLows;
+}
 
 /** At one taking so much of the debt before it was carried over. */
-export interface DebtLow {
+interface DebtLow {
   readonly at: number;
   readonly ms: number;
 }
@@ -24,8 +32,34 @@ export type DebtLows = readonly DebtLow[];
 
 const MOST_LOWS = 16;
 
+/** The debt after what is needed was granted, and a surplus that may be spent within its life. */
+export function afterGrant(
+  { tat, debtLows }: Debt,
+  needed: number,
+  surplus: number,
+  lifeMs: number,
+  limit: RateLimit,
+  now: number,
+): Debt {
+  const after = takeLease(tat, needed, surplus, lifeMs, limit, now);
+  const fromFull = takeLease(0, needed, surplus, lifeMs, limit, now);
+  return { tat: after, debtLows: carriedOver(debtLows, now, after - fromFull) };
+}
+
+/** The debt after units of what was granted at a moment have come back unspent. */
+export function afterReturn({ tat, debtLows }: Debt, units: number, grantedAt: number, limit: RateLimit): Debt {
+  const mostMs = debtLows.find(({ at }) => at > grantedAt)?.ms ?? Number.POSITIVE_INFINITY;
+  const creditMs = Math.min(mostMs, (units * 1000) / limit.perSecond);
+  // Had these units not been granted, all takings since would have carried over so much less.
+  const lower = debtLows.map((low) => (low.at > grantedAt ? { at: low.at, ms: low.ms - creditMs } : low));
+  return {
+    tat: tat - creditMs,
+    debtLows: lower.reduce<DebtLows>((kept, { at, ms }) => carriedOver(kept, at, ms), []),
+  };
+}
+
 /** @param ms what was carried over by the taking at `at`, which is not before any other */
-export function carriedOver(lows: DebtLows, at: number, ms: number): DebtLows {
+function carriedOver(lows: DebtLows, at: number, ms: number): DebtLows {
   const kept = [...lows.filter((low) => low.ms < ms), { at, ms }];
   return kept.length > MOST_LOWS ? withoutOne(kept) : kept;
 }
@@ -38,16 +72,4 @@ function withoutOne(lows: DebtLows): DebtLows {
     if (index === merged) return [];
     return [{ at, ms: index === merged + 1 ? (lows[merged]?.ms ?? ms) : ms }];
   });
-}
-
-/** The most that can be credited of what was granted at a moment, in milliseconds; Infinity when nothing was taken since. */
-export function creditable(lows: DebtLows, grantedAt: number): number {
-  return lows.find(({ at }) => at > grantedAt)?.ms ?? Number.POSITIVE_INFINITY;
-}
-
-/** After a credit: had these units not been granted, all takings since would have carried over so much less. */
-export function credited(lows: DebtLows, grantedAt: number, ms: number): DebtLows {
-  return lows
-    .map((low) => (low.at > grantedAt ? { at: low.at, ms: low.ms - ms } : low))
-    .reduce<DebtLows>((kept, { at, ms }) => carriedOver(kept, at, ms), []);
 }
