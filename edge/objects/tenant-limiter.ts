@@ -5,7 +5,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { z } from "zod";
 import {
-  accountSchema,
   type LeaseAnswer,
   type LeaseAsk,
   type LimitStanding,
@@ -16,27 +15,7 @@ import {
 import { LimitOwner } from "../../shared/control/limit-owner.ts";
 import type { Bindings } from "../environment.ts";
 import { migrate } from "./control/schema.ts";
-
-const MIGRATIONS = [
-  `CREATE TABLE accounts (name TEXT PRIMARY KEY, state TEXT NOT NULL);
-   CREATE TABLE slots (lease TEXT PRIMARY KEY, accounts TEXT NOT NULL, slots INTEGER NOT NULL, expires_at INTEGER NOT NULL);`,
-  // A bucket that was full is one at which nothing was owed.
-  `UPDATE accounts SET state = json_remove(
-     json_set(state, '$.debtLows', json_array(json_object('at', json_extract(state, '$.fullAt'), 'ms', 0))),
-     '$.fullAt'
-   );`,
-];
-
-const accountStateSchema = z.strictObject({
-  version: z.int(),
-  limits: accountSchema.shape.limits,
-  tat: z.number(),
-  debtLows: z.array(z.strictObject({ at: z.number(), ms: z.number() })),
-  day: z.int(),
-  dayUnits: z.number(),
-  month: z.int(),
-  monthUnits: z.number(),
-});
+import { accountStateSchema, LIMITER_MIGRATIONS } from "./limiter-schema.ts";
 
 export class TenantLimiter extends DurableObject<Bindings> {
   readonly #sql: SqlStorage;
@@ -45,7 +24,7 @@ export class TenantLimiter extends DurableObject<Bindings> {
   constructor(state: DurableObjectState, bindings: Bindings) {
     super(state, bindings);
     this.#sql = state.storage.sql;
-    state.storage.transactionSync(() => migrate(this.#sql, MIGRATIONS));
+    state.storage.transactionSync(() => migrate(this.#sql, LIMITER_MIGRATIONS));
     this.#owner = this.#load();
   }
 

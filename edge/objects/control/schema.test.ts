@@ -1,17 +1,10 @@
 import assert from "node:assert/strict";
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { sqliteStorage } from "../../../test/support/sqlite-storage.ts";
 import { MIGRATIONS, migrate } from "./schema.ts";
 
-/** The part of the platform's interface that migrations use, over the same SQLite. */
-function storageOf(database: DatabaseSync): Parameters<typeof migrate>[0] {
-  const exec = (statement: string, ...values: SQLInputValue[]) => {
-    if (values.length > 0) database.prepare(statement).run(...values);
-    else if (!statement.startsWith("SELECT")) database.exec(statement);
-    else return { one: () => ({ ...database.prepare(statement).get() }) };
-  };
-  return { exec } as unknown as Parameters<typeof migrate>[0];
-}
+const storageOf = (database: DatabaseSync) => sqliteStorage(database) as unknown as SqlStorage;
 
 function tablesOf(database: DatabaseSync): unknown[] {
   return database.prepare("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name").all();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import {
@@ -13,6 +13,7 @@ import {
   tryFailure,
 } from "../../../shared/control/jobs/job-life.ts";
 import { WarmgateError } from "../../../shared/protocol/errors.ts";
+import { sqliteStorage } from "../../../test/support/sqlite-storage.ts";
 import type { Job, JobOrder, Message } from "./job-order.ts";
 import { JobRows } from "./job-rows.ts";
 
@@ -24,21 +25,9 @@ const ORDER: JobOrder = {
 const FAILURE = tryFailure(new WarmgateError("pool_unavailable", "nobody is there"), false);
 const MIB = 1024 * 1024;
 
-/** The part of the platform's interface that jobs use, over the same SQLite. */
 function opened(): { readonly rows: JobRows; readonly database: DatabaseSync } {
   const database = new DatabaseSync(":memory:");
-  const exec = (statement: string, ...values: (SQLInputValue | ArrayBuffer)[]) => {
-    if (values.length === 0 && !/^(SELECT|INSERT)/.test(statement)) return void database.exec(statement);
-    const bound = values.map((value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value));
-    const found = database.prepare(statement).all(...bound);
-    const rows = found.map((row) =>
-      Object.fromEntries(
-        Object.entries(row).map(([name, value]) => [name, value instanceof Uint8Array ? value.slice().buffer : value]),
-      ),
-    );
-    return Object.assign(rows, { one: () => rows[0] ?? assert.fail("there is no row") });
-  };
-  const storage = { sql: { exec }, transactionSync: (change: () => unknown) => change() };
+  const storage = { sql: sqliteStorage(database), transactionSync: (change: () => unknown) => change() };
   return { rows: new JobRows(storage as unknown as DurableObjectStorage), database };
 }
 
