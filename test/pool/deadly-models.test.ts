@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { fp32Request, inferJson, post } from "../support/inference-call.ts";
 import { ENDLESS, loopModel, loopRequest, putModel, stallingModel } from "../support/loop-model.ts";
 import { linkModels, type PoolProcess, startPool, TEST_MODELS } from "../support/pool.ts";
+import { stateOf } from "../support/repository-index.ts";
 import { until } from "../support/until.ts";
 
 const DIGIT = fp32Request("pixels", [1, 64], new Array(64).fill(3));
@@ -21,13 +22,6 @@ describe("a model that brings down the process that loads it", () => {
   const start = async (...args: string[]): Promise<PoolProcess> => {
     pool = await startPool({ models: [folder], arguments: ["--drain-ms", "500", ...args] });
     return pool;
-  };
-  const stateOf = async (own: PoolProcess, model: string): Promise<string> => {
-    const index: { name: string; state: string; reason: string }[] = JSON.parse(
-      (await post(`${own.url}/v2/repository/index`, {})).body.toString(),
-    );
-    const entry = index.find(({ name }) => name === model);
-    return `${entry?.state} ${entry?.reason}`.trim();
   };
   /** The status of the answer; 0 where there was none. */
   const load = (own: PoolProcess, model: string): Promise<number> =>

@@ -9,6 +9,7 @@ import { call, fp32Request, inferJson, post } from "../support/inference-call.ts
 import { perceptron } from "../support/onnx-builder.ts";
 import { PoolProcess, startPool, TEST_MODELS } from "../support/pool.ts";
 import { scrape } from "../support/pool-metrics.ts";
+import { stateOf } from "../support/repository-index.ts";
 import { within } from "../support/until.ts";
 
 const SIDE = 512;
@@ -23,13 +24,6 @@ describe("a device with room for one model", () => {
     mkdirSync(join(root, folder, name, "1"), { recursive: true });
     writeFileSync(join(root, folder, name, "model.json"), JSON.stringify({ evictable, instances: 1 }));
     writeFileSync(join(root, folder, name, "1", "model.onnx"), perceptron([SIDE, SIDE]));
-  };
-  const reasonFor = async (pool: PoolProcess, name: string) => {
-    const index: { name: string; state: string; reason: string }[] = JSON.parse(
-      (await post(`${pool.url}/v2/repository/index`, {})).body.toString(),
-    );
-    const entry = index.find((one) => one.name === name);
-    return `${entry?.state} ${entry?.reason}`.trim();
   };
 
   test("refuses a second one with the numbers, and the first one is unharmed", async () => {
@@ -64,9 +58,9 @@ describe("a device with room for one model", () => {
       put("evictable", "second", false);
       assert.equal((await post(`${pool.url}/v2/repository/models/second/load`, {})).status, 200);
       assert.equal((await inferJson(pool.url, "second", REQUEST)).model_name, "second");
-      assert.equal(await reasonFor(pool, "first"), "UNAVAILABLE evicted to make room for another model");
+      assert.equal(await stateOf(pool, "first"), "UNAVAILABLE evicted to make room for another model");
       assert.equal((await post(`${pool.url}/v2/repository/models/first/load`, {})).status, 400);
-      assert.equal(await reasonFor(pool, "second"), "READY");
+      assert.equal(await stateOf(pool, "second"), "READY");
     } finally {
       await pool.stop();
     }

@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { call, fp32Request, inferBinary, inferJson, post } from "../support/inference-call.ts";
 import { putModel } from "../support/loop-model.ts";
 import { linkModels, type PoolProcess, startPool, TEST_MODELS } from "../support/pool.ts";
+import { stateOf } from "../support/repository-index.ts";
 import { LONGEST_LENGTH, reverseModel, reverseRequest } from "../support/reverse-model.ts";
 
 const IDENTITY = join(TEST_MODELS.basic, "identity_fp32", "1", "model.onnx");
@@ -53,12 +54,9 @@ describe("declared ranges of values", () => {
     ],
     binaryOutput: true,
   });
-  const reasonFor = async (name: string): Promise<string> => {
-    const index: { name: string; state: string; reason: string }[] = JSON.parse(
-      (await post(`${pool.url}/v2/repository/index`, {})).body.toString(),
-    );
-    const entry = index.find((one) => one.name === name);
-    return `${entry?.state}: ${entry?.reason}`;
+  const refusalOf = async (model: string, request: unknown) => {
+    const { status, body } = await post(`${pool.url}/v2/models/${model}/infer`, request);
+    return { status, ...JSON.parse(body.toString()) };
   };
 
   test("what is within is answered as without them", async () => {
@@ -70,20 +68,13 @@ describe("declared ranges of values", () => {
 
   test("what is outside is told with its place and what is taken, in JSON and in binary form", async () => {
     const message = "input 'lengths' has 1000000000 at element 0; the model takes 1 to 4";
-    const { status, body } = await post(`${pool.url}/v2/models/reverse/infer`, reverseRequest(1_000_000_000));
-    assert.equal(status, 400);
-    const reply = JSON.parse(body.toString());
-    assert.equal(reply.code, "invalid_data");
-    assert.equal(reply.error, message);
+    const { status, code, error } = await refusalOf("reverse", reverseRequest(1_000_000_000));
+    assert.deepEqual([status, code], [400, "invalid_data"]);
+    assert.equal(error, message);
     await assert.rejects(inferBinary(pool.url, "reverse", binaryRequest(1_000_000_000n)), (error: Error) =>
       error.message.includes(message),
     );
   });
-
-  const refusalOf = async (model: string, request: unknown) => {
-    const { status, body } = await post(`${pool.url}/v2/models/${model}/infer`, request);
-    return { status, ...JSON.parse(body.toString()) };
-  };
 
   test("hold for every row of a batch, and elements count through it", async () => {
     const { outputs } = await inferJson(pool.url, "identity", fp32Request("INPUT0", [2, 2], [0, 0.1, 0.1, 0]));
@@ -108,13 +99,13 @@ describe("declared ranges of values", () => {
 
   test("that do not fit the model, or its own warm-up requests, keep it from being served, with the reason", async () => {
     assert.match(
-      await reasonFor("misnamed"),
-      /^UNAVAILABLE: .*ranges do not fit the model: there is no input 'length'/,
+      await stateOf(pool, "misnamed"),
+      /^UNAVAILABLE .*ranges do not fit the model: there is no input 'length'/,
     );
-    assert.match(await reasonFor("words"), /^UNAVAILABLE: .*input 'INPUT0' is BYTES, which has no ranges/);
+    assert.match(await stateOf(pool, "words"), /^UNAVAILABLE .*input 'INPUT0' is BYTES, which has no ranges/);
     assert.match(
-      await reasonFor("outside"),
-      /^UNAVAILABLE: .*warm-up sample.* 'lengths' has 5 at element 0; the model takes 1 to 4/,
+      await stateOf(pool, "outside"),
+      /^UNAVAILABLE .*warm-up sample.* 'lengths' has 5 at element 0; the model takes 1 to 4/,
     );
   });
 });
