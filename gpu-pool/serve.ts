@@ -406,7 +406,7 @@ function describe(error: unknown): string {
   }
   if ("syscall" in error && error.syscall === "scandir" && "code" in error && "path" in error) {
     const isAbsent = error.code === "ENOENT";
-    return `the models' folder ${String(error.path)} ${isAbsent ? "is not there" : `cannot be read (${String(error.code)})`}`;
+    return `the folder ${String(error.path)} ${isAbsent ? "is not there" : `cannot be read (${String(error.code)})`}`;
   }
   return error.message;
 }

@@ -67,6 +67,7 @@ const modelJsonSchema = z.strictObject({
   evictable: z.boolean().default(false),
   /** `refuse` turns an answer with NaN or Infinity in it into an error; `allow` passes it on. */
   nonFinite: z.enum(["allow", "refuse"]).default("allow"),
+  /** Input -> the values that callers may send. Left out, all. */
   ranges: rangesSchema.optional(),
   /** Requests are padded along one axis to the next of these sizes. Left out, nothing is padded. */
   padding: paddingSchema.optional(),

@@ -80,7 +80,7 @@ describe("when more is asked than can be done", () => {
     assert.ok(tooMuch.goodput > 0.7 * enough.goodput, `${tooMuch.goodput} and ${enough.goodput} before`);
     // The model, the edge and the clients fill the same cores: what is soon is told by the machine. The long form, which asks
     // few enough for it, holds refusals to 3 ms.
-    assert.ok(tooMuch.refusedAfterMs < tooMuch.answeredAfterMs / 3, after);
+    assert.ok(tooMuch.refusedAfterMs < tooMuch.answeredAfterMs / 6, after);
   });
 
   test("the most important is answered beside a flood of what can wait", async (t) => {

@@ -114,6 +114,6 @@ describe("restarting", () => {
   test("a model folder that is not there is named", async () => {
     const own = start("--models", "no/such/folder");
     assert.equal((await within("the end", own.exit)).code, EXIT_MISCONFIGURED);
-    assert.match(own.output, /the models' folder \S*no\/such\/folder is not there/);
+    assert.match(own.output, /the folder \S*no\/such\/folder is not there/);
   });
 });
